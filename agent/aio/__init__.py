@@ -1,0 +1,6 @@
+"""Small asyncio building blocks with no knowledge of Kubernetes.
+
+Duty: the coalescing work queue, back-off, supervision of long-running tasks.
+May import: ``errors``, ``log`` and the standard library.
+Promises: no task is fire and forget; cancellation is never swallowed.
+"""
