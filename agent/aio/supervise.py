@@ -1,0 +1,33 @@
+"""Long-running tasks that must not end: the one place with a broad ``except``."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+from agent.aio.backoff import Backoff
+
+logger = logging.getLogger(__name__)
+
+_HEALTHY = 60.0  # seconds of work after which an earlier crash is forgotten
+
+
+async def forever(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run ``work`` again whenever it ends or fails, with back-off, until cancelled.
+
+    An error that reaches this point is a defect of ours: it is logged with its traceback and the
+    loop goes on, because one broken loop must not stop the others.
+    """
+    backoff = Backoff(0.2, 30.0)
+    loop = asyncio.get_running_loop()
+    while True:
+        started = loop.time()
+        try:
+            await work()
+            logger.error("%s ended, which it must not; starting it again", name)
+        except Exception:
+            logger.exception("%s failed; starting it again", name)
+        if loop.time() - started > _HEALTHY:
+            backoff.reset()
+        await asyncio.sleep(backoff.next())

@@ -1,0 +1,141 @@
+"""Who we are to the API server: kubeconfig (with exec plug-ins) or the pod's service account.
+
+kubernetes-asyncio does the reading. Only its configuration modules are imported: the package's own
+``__init__`` would load a thousand generated models (34 MB, 0.3 s; python_ecosystem section 1.2).
+It makes no request here; requests are ``kube.transport``'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import ssl
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from agent.kube.errors import AuthError
+
+_LOAD_DEADLINE = 30.0  # seconds; an exec plug-in that waits for a browser must not hang the agent
+_SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach and convince one API server.
+
+    ``authorization()`` gives the header's value, or None with client certificates; an in-cluster
+    token is read again at most once a minute, so rotation needs no restart.
+    """
+
+    host: str
+    ssl: ssl.SSLContext | bool
+    server_hostname: str | None
+    proxy: str | None
+    configuration: Any
+
+    def authorization(self) -> str | None:
+        """Return the Authorization header to send now."""
+        configuration = self.configuration
+        if configuration.refresh_api_key_hook is not None:
+            configuration.refresh_api_key_hook(configuration)
+        token = configuration.api_key.get("BearerToken")
+        return str(token).strip() if token else None
+
+
+async def load(*, kubeconfig: str = "", context: str = "") -> Access:
+    """Find the API server: the given file, else the pod's service account, else ~/.kube/config.
+
+    Raises AuthError with what was tried when there is none or it cannot be used.
+    """
+    configuration_class, config = _configuration_modules()
+    configuration = configuration_class()
+    in_pod = await asyncio.to_thread(os.path.exists, _SERVICE_ACCOUNT)
+    try:
+        async with asyncio.timeout(_LOAD_DEADLINE):
+            if not kubeconfig and not context and in_pod:
+                config.incluster_config.load_incluster_config(client_configuration=configuration)
+            else:
+                await config.kube_config.load_kube_config(
+                    config_file=kubeconfig or None,
+                    context=context or None,
+                    client_configuration=configuration,
+                )
+    except TimeoutError as error:
+        raise AuthError(
+            f"the credential plug-in of {kubeconfig or 'the kubeconfig'} gave no answer within "
+            f"{_LOAD_DEADLINE:.0f} s; run kubectl with the same file to see what it waits for"
+        ) from error
+    except (config.config_exception.ConfigException, OSError, ValueError, TypeError) as error:
+        raise AuthError(_explain(kubeconfig, context, error)) from error
+    return _access(configuration)
+
+
+def _explain(kubeconfig: str, context: str, error: Exception) -> str:
+    tried = kubeconfig or "the pod's service account (not in a pod) and ~/.kube/config"
+    where = f"{tried}, context {context!r}" if context else tried
+    return (
+        f"no usable access to a Kubernetes API server in {where}: {error}; "
+        "set --kubeconfig or KUBECONFIG, or run in a pod with a service account"
+    )
+
+
+def _access(configuration: Any) -> Access:
+    return Access(
+        host=str(configuration.host).rstrip("/"),
+        ssl=_tls(configuration),
+        server_hostname=configuration.tls_server_name,
+        proxy=configuration.proxy,
+        configuration=configuration,
+    )
+
+
+def _tls(configuration: Any) -> ssl.SSLContext | bool:
+    if not str(configuration.host).startswith("https://"):
+        return False
+    try:
+        tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        if configuration.cert_file:
+            tls.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise AuthError(f"the certificates of the kubeconfig cannot be used: {error}") from error
+    if not configuration.verify_ssl:
+        tls.check_hostname = False
+        tls.verify_mode = ssl.CERT_NONE
+    if configuration.disable_strict_ssl_verification:
+        tls.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return tls
+
+
+def _configuration_modules() -> tuple[Any, ModuleType]:
+    """Import kubernetes_asyncio's configuration and config modules, and nothing else of it."""
+    if "kubernetes_asyncio" not in sys.modules:
+        spec = importlib.util.find_spec("kubernetes_asyncio")
+        if spec is None or not spec.submodule_search_locations:
+            raise AuthError("the package kubernetes_asyncio is not installed")
+        root = spec.submodule_search_locations[0]
+        _stand_in("kubernetes_asyncio", root)
+        client = _stand_in("kubernetes_asyncio.client", os.path.join(root, "client"))
+        from kubernetes_asyncio.client.configuration import Configuration
+
+        client.Configuration = Configuration  # type: ignore[attr-defined]  # names it looks up
+        client.ApiClient = object  # type: ignore[attr-defined]  # only in an annotation
+    from kubernetes_asyncio import config
+    from kubernetes_asyncio.client.configuration import Configuration
+    from kubernetes_asyncio.config import config_exception, incluster_config, kube_config
+
+    _ = config_exception, incluster_config, kube_config  # attributes of config from here on
+    return Configuration, config
+
+
+def _stand_in(name: str, path: str) -> ModuleType:
+    """Register an empty package, so that its submodules import without its ``__init__``."""
+    module = ModuleType(name)
+    module.__path__ = [path]
+    sys.modules[name] = module
+    parent, _, child = name.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+    return module

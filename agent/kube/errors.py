@@ -1,0 +1,172 @@
+"""What an API server, or the way to it, can answer other than yes.
+
+::
+
+    KubeError
+    ├── AuthError          no usable kubeconfig, credential plug-in failed
+    ├── TransportError     no connection, no answer within the deadline, a broken answer
+    └── ApiError           the server answered with a Status
+        ├── BadRequest 400   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404
+        ├── Conflict 409     │   └── AlreadyExists
+        ├── Gone 410         ├── Invalid 422        ├── TooManyRequests 429
+        └── ServerError 5xx
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from agent.errors import AgentError
+
+_MESSAGE_LIMIT = 1000  # an admission webhook may answer with a page of HTML
+
+
+class KubeError(AgentError):
+    """The API server could not be asked, or said no."""
+
+    retryable = True
+
+
+class AuthError(KubeError):
+    """There is no usable way to authenticate: kubeconfig, plug-in or service account."""
+
+    retryable = False
+
+
+class TransportError(KubeError):
+    """No connection, no answer within the deadline, or an answer that is not Kubernetes'."""
+
+
+class ApiError(KubeError):
+    """The server's Status: HTTP ``status``, machine-readable ``reason``, human ``message``.
+
+    ``retry_after`` is in seconds, None when the server did not say. ``request`` is method and
+    path, without query and credentials.
+    """
+
+    retryable = False
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        reason: str,
+        message: str,
+        request: str,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(f"{message} ({status} {reason}, {request})")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.request = request
+        self.retry_after = retry_after
+
+
+class BadRequest(ApiError):
+    """400: the request itself is wrong, or a webhook cannot dry-run."""
+
+
+class Unauthorized(ApiError):
+    """401: the credential is missing, expired or unknown to the server."""
+
+    retryable = True
+
+
+class Forbidden(ApiError):
+    """403: RBAC, admission or a quota says no."""
+
+
+class NotFound(ApiError):
+    """404: the object, its namespace or its kind does not exist."""
+
+
+class Conflict(ApiError):
+    """409: a precondition (UID, resourceVersion) no longer holds."""
+
+    retryable = True
+
+
+class AlreadyExists(Conflict):
+    """409 on create: somebody has made the object in the meantime."""
+
+
+class Gone(ApiError):
+    """410: the resourceVersion is too old; list again."""
+
+    retryable = True
+
+
+class Invalid(ApiError):
+    """422: validation failed, or an immutable field would change."""
+
+
+class TooManyRequests(ApiError):
+    """429: the server asks for fewer requests, or a disruption budget forbids the delete."""
+
+    retryable = True
+
+
+class ServerError(ApiError):
+    """5xx: the server or something behind it (webhook, etcd, aggregated API) failed."""
+
+    retryable = True
+
+
+_BY_STATUS: dict[int, type[ApiError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+    429: TooManyRequests,
+}
+
+
+def from_response(
+    *, status: int, body: bytes, request: str, retry_after: str | None = None
+) -> ApiError:
+    """Make the fitting error of an HTTP answer whose status is 400 or more."""
+    answer = _decode_status(body)
+    reason = str(answer.get("reason") or f"HTTP{status}")
+    message = str(answer.get("message") or body[:_MESSAGE_LIMIT].decode("utf-8", "replace")).strip()
+    return _class_of(status, reason)(
+        status=status,
+        reason=reason,
+        message=message[:_MESSAGE_LIMIT] or "no message",
+        request=request,
+        retry_after=_seconds(retry_after, answer),
+    )
+
+
+def from_status(answer: dict[str, Any], *, request: str) -> ApiError:
+    """Make the fitting error of a Status object, as a watch's ERROR event carries it."""
+    status = int(answer.get("code") or 500)
+    return from_response(status=status, body=msgspec.json.encode(answer), request=request)
+
+
+def _class_of(status: int, reason: str) -> type[ApiError]:
+    if reason == "AlreadyExists":
+        return AlreadyExists
+    return _BY_STATUS.get(status, ServerError if status >= 500 else ApiError)
+
+
+def _decode_status(body: bytes) -> dict[str, Any]:
+    try:
+        answer = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _seconds(header: str | None, answer: dict[str, Any]) -> float | None:
+    details = answer.get("details")
+    value = header or (details.get("retryAfterSeconds") if isinstance(details, dict) else None)
+    try:
+        return float(value) if value else None
+    except ValueError:
+        return None

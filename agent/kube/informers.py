@@ -1,0 +1,105 @@
+"""Informers: one reflector and one store for each kind in use, started when first asked for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from agent.aio.supervise import forever
+from agent.kube.client import Client
+from agent.kube.reflector import Reflector, State
+from agent.kube.resource import Resource
+from agent.kube.store import Store
+from agent.manifest.keys import JSONObject
+
+R = TypeVar("R")
+
+Project = Callable[[JSONObject, Resource], R]
+OnChange = Callable[[Resource, R | None, R | None], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Informer(Generic[R]):
+    """The watch on one kind: its records, and whether they can be trusted."""
+
+    resource: Resource
+    store: Store[R]
+    reflector: Reflector[R]
+
+    @property
+    def synced(self) -> bool:
+        """True once the whole kind was listed; false while it cannot be watched."""
+        return self.reflector.state is State.SYNCED
+
+    @property
+    def problem(self) -> str:
+        """Why the kind cannot be watched, or ""."""
+        return str(self.reflector.error or "")
+
+
+class Informers(Generic[R]):
+    """All informers of one agent, in one TaskGroup that outlives them.
+
+    ``project`` makes the record of an object, ``on_change`` hears of every difference; both must
+    be quick. ``selector`` and ``namespace`` limit what is listed and watched.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        tasks: asyncio.TaskGroup,
+        project: Project[R],
+        on_change: OnChange[R],
+        selector: str,
+        namespace: str,
+    ) -> None:
+        self._client = client
+        self._tasks = tasks
+        self._project = project
+        self._on_change = on_change
+        self._selector = selector
+        self._namespace = namespace
+        self._informers: dict[Resource, Informer[R]] = {}
+        self._running: list[asyncio.Task[None]] = []
+
+    def __iter__(self) -> Iterator[Informer[R]]:
+        """Iterate over a snapshot."""
+        return iter(list(self._informers.values()))
+
+    async def ensure(self, resource: Resource) -> Informer[R]:
+        """Return the informer of a kind after its first list succeeded or failed.
+
+        A kind that cannot be watched is not an error: ``synced`` is false and ``problem`` says
+        why, while the reflector goes on trying alone.
+        """
+        informer = self._informers.get(resource) or self._start(resource)
+        await informer.reflector.settled()
+        return informer
+
+    def known(self, resource: Resource) -> Informer[R] | None:
+        """Return the informer of a kind if there is one, without waiting."""
+        return self._informers.get(resource)
+
+    def stop(self) -> None:
+        """End all watches."""
+        for task in self._running:
+            task.cancel()
+
+    def _start(self, resource: Resource) -> Informer[R]:
+        store: Store[R] = Store(lambda old, new: self._on_change(resource, old, new))
+        reflector = Reflector(
+            client=self._client,
+            resource=resource,
+            project=lambda obj: self._project(obj, resource),
+            store=store,
+            selector=self._selector,
+            namespace=self._namespace if resource.namespaced else "",
+        )
+        informer = Informer(resource=resource, store=store, reflector=reflector)
+        self._informers[resource] = informer
+        name = f"watch {resource}"
+        self._running.append(self._tasks.create_task(forever(name, reflector.run), name=name))
+        return informer

@@ -1,0 +1,173 @@
+"""Reflector: keep a Store equal to what the server has of one kind (client-go's tools/cache).
+
+List in pages, then watch with bookmarks from there; resume where the watch ended; list again only
+after 410 Gone. Silence longer than the server's bookmark period counts as a dead connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from enum import Enum
+from typing import Generic, TypeVar
+
+import msgspec
+
+from agent.aio.backoff import Backoff
+from agent.kube.client import Client, WatchEvent
+from agent.kube.errors import Forbidden, Gone, KubeError, NotFound, TransportError, from_status
+from agent.kube.resource import Resource
+from agent.kube.store import Store
+from agent.manifest.keys import JSONObject
+
+logger = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+WATCH_SECONDS = (240, 480)
+"""The server is asked to end a watch after a random time in this range, to spread reconnects."""
+
+INACTIVITY = 150.0
+"""Seconds of silence after which a watch is dead; servers send a bookmark about every 60."""
+
+RETRY = (0.5, 30.0)
+"""First and longest pause after a failure, in seconds."""
+
+QUARANTINE = (10.0, 300.0)
+"""The same for 403 and 404: somebody has to grant a right or install a kind first."""
+
+
+class State(Enum):
+    """What a reflector knows of its kind."""
+
+    STARTING = "starting"
+    SYNCED = "synced"
+    FAILING = "failing"
+
+
+class Reflector(Generic[R]):
+    """Keeps ``store`` in step; ``run`` goes on until cancelled.
+
+    ``project`` makes the small record that is kept of an object; the object itself is dropped.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Client,
+        resource: Resource,
+        project: Callable[[JSONObject], R],
+        store: Store[R],
+        selector: str = "",
+        namespace: str = "",
+    ) -> None:
+        self.resource = resource
+        self.state = State.STARTING
+        self.error: KubeError | None = None
+        self._client = client
+        self._project = project
+        self._store = store
+        self._selector = selector
+        self._namespace = namespace
+        self._version = ""
+        self._settled = asyncio.Event()
+
+    async def settled(self) -> None:
+        """Wait until the first list has succeeded or failed; ``state`` tells which."""
+        await self._settled.wait()
+
+    async def run(self) -> None:
+        """List and watch for ever; failures are kept in ``error`` and retried with back-off."""
+        backoff = Backoff(*RETRY)
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                    backoff.reset()
+                await self._watch()
+                backoff.reset()
+            except Gone:
+                self._version = ""
+            except KubeError as error:
+                self._note_failure(error)
+                quarantined = isinstance(error, Forbidden | NotFound)
+                backoff.limits(*(QUARANTINE if quarantined else RETRY))
+                await asyncio.sleep(backoff.next())
+
+    async def _list(self) -> None:
+        """Replace the store's content by a consistent paged list."""
+        seen: dict[str, R] = {}
+        cont = ""
+        while True:
+            page = await self._client.list_page(
+                self.resource, namespace=self._namespace, selector=self._selector, cont=cont
+            )
+            for raw in page.items or []:
+                obj = msgspec.json.decode(raw)
+                # Items of a list do not repeat what they are.
+                obj.setdefault("apiVersion", self.resource.gvk.api_version)
+                obj.setdefault("kind", self.resource.kind)
+                seen[_address(obj)] = self._project(obj)
+            cont = page.metadata.cont
+            if not cont:
+                break
+        self._store.replace(seen)
+        self._version = page.metadata.resourceVersion
+        self._note_success()
+
+    async def _watch(self) -> None:
+        """Follow changes until the server ends the watch, which it does on purpose."""
+        async with self._client.watch(
+            self.resource,
+            resource_version=self._version,
+            seconds=random.randint(*WATCH_SECONDS),  # noqa: S311  # jitter, not a secret
+            inactivity=INACTIVITY,
+            namespace=self._namespace,
+            selector=self._selector,
+        ) as events:
+            received = False
+            async for event in events:
+                received = True
+                self._handle(event)
+                if self.state is not State.SYNCED:
+                    self._note_success()
+        if not received:
+            # A server or proxy that closes at once must not be asked in a tight loop.
+            await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
+
+    def _handle(self, event: WatchEvent) -> None:
+        if event.type == "ERROR":
+            raise from_status(event.object, request=f"WATCH {self.resource}")
+        metadata = event.object.get("metadata")
+        if not isinstance(metadata, dict) or "resourceVersion" not in metadata:
+            raise TransportError(f"a {event.type} event without resourceVersion ({self.resource})")
+        self._version = str(metadata["resourceVersion"])
+        if event.type == "DELETED":
+            self._store.delete(_address(event.object))
+        elif event.type in ("ADDED", "MODIFIED"):
+            self._store.put(_address(event.object), self._project(event.object))
+
+    def _note_success(self) -> None:
+        if self.error is not None:
+            logger.info("watching %s again", self.resource)
+        self.error = None
+        self.state = State.SYNCED
+        self._settled.set()
+
+    def _note_failure(self, error: KubeError) -> None:
+        # Said once a cause; back-off repeats it in silence.
+        if str(error) != str(self.error):
+            logger.warning("cannot watch %s: %s; it is retried", self.resource, error)
+        self.error = error
+        if not self._version:
+            self.state = State.FAILING
+        self._settled.set()
+
+
+def _address(obj: JSONObject) -> str:
+    """Name an object within its kind: ``namespace/name`` or ``name``."""
+    metadata = obj["metadata"]
+    namespace = metadata.get("namespace") or ""
+    return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])

@@ -1,0 +1,222 @@
+"""One aiohttp session to one API server: requests with deadlines, errors, Retry-After, streams.
+
+Knows HTTP and Status objects, not kinds. Nothing else in the agent opens a connection to an API
+server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+import aiohttp
+from yarl import URL
+
+from agent import __version__
+from agent.kube.auth import Access
+from agent.kube.errors import ApiError, TransportError, Unauthorized, from_response
+
+REQUEST_DEADLINE = 30.0
+"""Seconds for one request with its answer; the server's own default for a request is 60."""
+
+IN_FLIGHT = 16
+"""Requests at the same time. More does not make one API server faster, and it starves others."""
+
+CONNECT_DEADLINE = 10.0
+_ATTEMPTS = 5
+_MAX_LINE = 16 * 1024 * 1024  # one watch event holds one object; etcd's own limit is 1.5 MiB
+_RETRY_AFTER_CAP = 10.0
+
+Reload = Callable[[], Awaitable[Access]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    method: str
+    path: str
+    params: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes | None = None
+    silence: float | None = None  # seconds without a byte that end it
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+class Transport:
+    """Requests to one API server. Use ``async with``, or ``close`` at the end.
+
+    ``reload`` gives fresh credentials; it is asked once when the server answers 401, so expired
+    exec plug-in tokens and rotated token files need no restart.
+    """
+
+    def __init__(self, access: Access, *, reload: Reload | None = None) -> None:
+        self._access = access
+        self._reload = reload
+        self._reloading = asyncio.Lock()
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=0, keepalive_timeout=60, enable_cleanup_closed=True
+            ),
+            headers={"User-Agent": f"lightkeeper/{__version__}", "Accept": "application/json"},
+            trust_env=True,  # HTTPS_PROXY and NO_PROXY, as client-go
+            read_bufsize=1024 * 1024,
+        )
+
+    async def __aenter__(self) -> Transport:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Close the session."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    @property
+    def host(self) -> str:
+        """The server's base URL."""
+        return self._access.host
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        deadline: float = REQUEST_DEADLINE,
+    ) -> bytes:
+        """Send one request and return the body of its answer.
+
+        Raises TransportError when there is no answer within ``deadline`` seconds and an ApiError
+        for an answer of 400 or more. 429 and 503 with Retry-After are retried within the
+        deadline, as client-go does: the server refused them before doing anything.
+        """
+        request = _Request(method, path, params or {}, headers or {}, body)
+        try:
+            async with asyncio.timeout(deadline), self._slots:
+                return await self._retrying(request)
+        except TimeoutError as error:
+            raise TransportError(
+                f"no answer from the API server at {self.host} within {deadline:.0f} s ({request})"
+            ) from error
+
+    async def _retrying(self, request: _Request) -> bytes:
+        attempts = 0
+        while True:
+            attempts += 1
+            try:
+                async with self._send(request) as response:
+                    return await response.read()
+            except ApiError as error:
+                wait = error.retry_after if error.status in (429, 503) else None
+                if wait is None or attempts == _ATTEMPTS:
+                    raise
+            except (aiohttp.ClientError, OSError) as error:
+                raise self._unreachable(request, error) from error
+            await asyncio.sleep(min(wait, _RETRY_AFTER_CAP))
+
+    @asynccontextmanager
+    async def _send(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Open one response below 400, with fresh credentials after a first 401."""
+        query = f"?{urlencode(request.params)}" if request.params else ""
+        url = URL(f"{self.host}{request.path}{query}", encoded=True)
+        for fresh in (False, True):
+            access = self._access
+            async with self._session.request(
+                request.method,
+                url,
+                data=request.body,
+                headers=self._headers(access, request.headers),
+                ssl=access.ssl,
+                server_hostname=access.server_hostname,
+                proxy=access.proxy,
+                allow_redirects=False,
+                timeout=aiohttp.ClientTimeout(
+                    total=None, sock_connect=CONNECT_DEADLINE, sock_read=request.silence
+                ),
+            ) as response:
+                if response.status < 400:
+                    yield response
+                    return
+                error = await self._refusal(response, request)
+            if fresh or self._reload is None or not isinstance(error, Unauthorized):
+                raise error
+            await self._refresh(access)
+
+    def _headers(self, access: Access, extra: Mapping[str, str]) -> dict[str, str]:
+        headers = dict(extra)
+        if authorization := access.authorization():
+            headers["Authorization"] = authorization
+        return headers
+
+    async def _refusal(self, response: aiohttp.ClientResponse, request: _Request) -> ApiError:
+        return from_response(
+            status=response.status,
+            body=await response.read(),
+            request=str(request),
+            retry_after=response.headers.get("Retry-After"),
+        )
+
+    async def _refresh(self, used: Access) -> None:
+        async with self._reloading:
+            if self._access is used and self._reload is not None:
+                self._access = await self._reload()
+
+    @asynccontextmanager
+    async def stream(
+        self, path: str, *, params: Mapping[str, str], inactivity: float
+    ) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Open a watch; iterate over its lines until the server ends it.
+
+        ``inactivity`` seconds without a byte end it with TransportError: a half-open connection
+        looks just like a quiet one. Raises what ``request`` raises.
+        """
+        request = _Request("GET", path, params, {}, silence=inactivity)
+        try:
+            async with self._send(request) as response:
+                yield _lines(response.content)
+        except TimeoutError as error:
+            raise TransportError(f"silent for {inactivity:.0f} s (watch of {path})") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise self._unreachable(request, error) from error
+
+    def _unreachable(self, request: _Request, error: Exception) -> TransportError:
+        reason = str(error) or type(error).__name__
+        return TransportError(f"cannot reach the API server at {self.host}: {reason} ({request})")
+
+
+async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Split a stream into lines of any length; a line cut off by the end is dropped."""
+    rest: list[bytes] = []
+    size = 0
+    async for chunk in content.iter_any():
+        head, *tail = chunk.split(b"\n")
+        rest.append(head)
+        size += len(head)
+        if size > _MAX_LINE:
+            raise TransportError(f"a watch event of more than {_MAX_LINE} bytes")
+        for line in tail:
+            complete = b"".join(rest)
+            if complete.strip():
+                yield complete
+            rest = [line]
+            size = len(line)
+
+
+def encode_params(params: Mapping[str, Any]) -> dict[str, str]:
+    """Drop empty values and write booleans as Kubernetes reads them."""
+    return {
+        name: ("true" if value is True else str(value))
+        for name, value in params.items()
+        if value not in (None, "", False)
+    }

@@ -1,0 +1,1 @@
+"""Promises of the source package that need no server."""
