@@ -1,0 +1,147 @@
+"""The flags that commands share, and the way from them to a Config.
+
+Each key of ``[agent]`` is a flag of the same name. Values stay text here: ``config.load`` judges
+them, so that a flag, a variable and the file are read by the same rules.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from agent import log
+
+if TYPE_CHECKING:
+    from agent.config.errors import ConfigError
+    from agent.config.model import Config
+
+CONFIG_VARIABLE = "LIGHTKEEPER_CONFIG"
+DEFAULT_PATHS = (Path("lightkeeper.toml"), Path("/etc/lightkeeper/config.toml"))
+
+AGENT_FLAGS: Mapping[str, str] = {
+    "name": "identity of this agent, part of every ownership mark",
+    "namespace": 'restrict the agent to one namespace; "" is the whole cluster',
+    "ignore-resources": "<plural>.<group>/<version> never to touch; repeatable",
+    "sync-period": "how often everything is compared again, such as 5m",
+    "server-dry-run": "ask the server before each update whether it changes anything",
+    "fetch-timeout": "how long one fetch from a repository may take, such as 30s",
+    "state-dir": "folder of mirrors and last good revisions",
+    "repository-dir": "the same as --state-dir",
+    "state-namespace": "namespace of the ConfigMaps with inventory and status",
+    "kubeconfig": "kubeconfig file",
+    "context": "context of the kubeconfig",
+}
+"""Keys of ``[agent]``, with their other spellings, and what --help says of them."""
+
+_LOG_FLAGS: Mapping[str, tuple[tuple[str, ...], str]] = {
+    "log-level": (log.LEVELS, "info"),
+    "log-format": (log.FORMATS, "auto"),  # text on a terminal, JSON elsewhere
+}
+
+_DEST = "agent."  # keeps `--namespace` apart from a command's own argument of that name
+
+
+def add_global_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
+    """Add the flags of every command.
+
+    ``suppress`` leaves out the defaults: for a command's own parser, so that a flag before the
+    command is not overwritten by its absence after it.
+    """
+    group = parser.add_argument_group("global options")
+    default = argparse.SUPPRESS if suppress else None
+    searched = ", ".join([f"${CONFIG_VARIABLE}", *map(str, DEFAULT_PATHS)])
+    group.add_argument(
+        "-c", "--config", metavar="FILE", default=default, help=f"default: {searched}"
+    )
+    for flag, (known, standard) in _LOG_FLAGS.items():
+        group.add_argument(f"--{flag}", choices=known, default=default, help=f"default: {standard}")
+
+
+def add_agent_options(parser: argparse.ArgumentParser) -> None:
+    """Add a flag for each key of ``[agent]``; for commands that read the configuration."""
+    group = parser.add_argument_group("options that override [agent] in the configuration")
+    for key, meaning in AGENT_FLAGS.items():
+        dest = _DEST + key
+        if key == "server-dry-run":
+            group.add_argument(
+                f"--{key}", dest=dest, nargs="?", const="true", metavar="BOOL", help=meaning
+            )
+            group.add_argument(
+                f"--no-{key}",
+                dest=dest,
+                action="store_const",
+                const="false",
+                help="send updates unasked",
+            )
+        elif key == "ignore-resources":
+            names = ("--ignore-resource", f"--{key}")
+            group.add_argument(*names, dest=dest, action="append", metavar="RESOURCE", help=meaning)
+        else:
+            group.add_argument(f"--{key}", dest=dest, metavar="VALUE", help=meaning)
+
+
+def add_output_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``-o json``."""
+    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
+
+
+def configure_log(args: argparse.Namespace, *, environment: Mapping[str, str] = os.environ) -> None:
+    """Set up logging as flags, LIGHTKEEPER_LOG_LEVEL and LIGHTKEEPER_LOG_FORMAT say.
+
+    Raises ConfigError when a variable is wrong; argparse has judged the flags.
+    """
+    chosen = {}
+    for flag, (known, standard) in _LOG_FLAGS.items():
+        dest = flag.replace("-", "_")
+        variable = f"LIGHTKEEPER_{dest.upper()}"
+        value = getattr(args, dest) or environment.get(variable) or standard
+        if value not in known:
+            raise _config_error(variable, f"unknown (got {value!r}), expected {', '.join(known)}")
+        chosen[flag] = value
+    colour = not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    log.configure(
+        level=cast(log.Level, chosen["log-level"]),
+        format=cast(log.Format, chosen["log-format"]),
+        colour=colour,
+    )
+
+
+def given_flags(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the ``[agent]`` keys that flags have set, as ``config.load`` takes them."""
+    values = {key: getattr(args, _DEST + key, None) for key in AGENT_FLAGS}
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def config_path(args: argparse.Namespace, *, environment: Mapping[str, str] = os.environ) -> Path:
+    """Return the configuration file to read: --config, the variable, or the first that exists.
+
+    Raises ConfigError when none is named and none is there.
+    """
+    if named := args.config or environment.get(CONFIG_VARIABLE):
+        return Path(named)
+    for path in DEFAULT_PATHS:
+        if path.exists():
+            return path
+    looked = ", ".join(str(path) for path in DEFAULT_PATHS)
+    message = f"no file found (looked for {looked}), name one with --config or ${CONFIG_VARIABLE}"
+    raise _config_error("configuration", message)
+
+
+def load_config(args: argparse.Namespace, *, environment: Mapping[str, str] = os.environ) -> Config:
+    """Return the configuration that a command's flags, the environment and the file give.
+
+    Raises ConfigError with every problem found.
+    """
+    from agent.config.load import load
+
+    path = config_path(args, environment=environment)
+    return load(path, environment=environment, flags=given_flags(args))
+
+
+def _config_error(source: str, message: str) -> ConfigError:
+    from agent.config.errors import ConfigError, Problem
+
+    return ConfigError((Problem(source, message),))

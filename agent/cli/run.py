@@ -1,0 +1,85 @@
+"""``lightkeeper run``: keep the cluster as the repositories say; ``--once`` for a single pass."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from agent.cli import options, output
+
+if TYPE_CHECKING:
+    from agent.config.model import Config
+    from agent.reconcile.status import TrackStatus
+
+NOT_IN_SYNC = 1
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's flags."""
+    parser.add_argument(
+        "--once",
+        action="store_true",
+        help="make one pass of every track and exit: 0 when all is in sync, 1 otherwise",
+    )
+    options.add_output_option(parser)
+    options.add_agent_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the agent and return its exit code."""
+    import asyncio
+
+    from agent import app
+
+    config = with_kubeconfig(options.load_config(args), os.environ)
+    if not args.once:
+        asyncio.run(app.run(config))
+        return 0
+    statuses = asyncio.run(app.run_once(config))
+    _report(statuses, as_json=args.output == "json")
+    return 0 if all(status.ready for status in statuses) else NOT_IN_SYNC
+
+
+def with_kubeconfig(config: Config, environment: Mapping[str, str]) -> Config:
+    """Take $KUBECONFIG where the configuration names no file, as kubectl does."""
+    named = environment.get("KUBECONFIG")
+    if config.agent.kubeconfig is not None or not named:
+        return config
+    return replace(config, agent=replace(config.agent, kubeconfig=Path(named)))
+
+
+def _report(statuses: list[TrackStatus], *, as_json: bool) -> None:
+    """Print how each track stands, then what is wrong with it."""
+    if as_json:
+        from msgspec import to_builtins
+
+        output.write_json([to_builtins(status) for status in statuses])
+        return
+    header = ("track", "revision", "discovered", "applied", "ignored", "in sync", "ready")
+    output.write_table(header, [_row(status) for status in statuses])
+    for status in statuses:
+        for problem in problems(status):
+            output.complain(f"{status.track}: {problem}")
+
+
+def _row(status: TrackStatus) -> tuple[str, ...]:
+    counters = (status.discovered, status.applied, status.ignored, status.in_sync)
+    ready = "True" if status.ready else "False"
+    return (status.track, status.revision or "-", *map(str, counters), ready)
+
+
+def problems(status: TrackStatus) -> list[str]:
+    """Return what keeps a track from being ready, a line each."""
+    lines = [f"{place}: {reason}" for place, reason in status.problems.items()]
+    lines += [
+        condition.message
+        for condition in status.conditions
+        if condition.status == "False" and condition.type == "FilesFetched"
+    ]
+    if status.held:
+        lines.append(f"deletions held: {status.held}")
+    return lines

@@ -1,0 +1,138 @@
+"""What a user can set, as frozen values: Config, Agent, Track and what they are made of.
+
+Field names are the keys of the TOML file with ``_`` for ``-``; the fields of ``Agent`` are also
+the flags and the ``LIGHTKEEPER_`` variables. Times are seconds. Holds no secret and reads nothing:
+``load`` fills these, and everything else only reads them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
+
+SCOPE_CLUSTER = "cluster"
+"""A track that may manage everything (a ClusterGitTrack of Faros)."""
+
+SCOPE_CLUSTER_ONLY = "cluster-only"
+"""A track that may manage cluster-scoped objects only (Faros' ExcludeNamespaced)."""
+
+
+class IgnoredResource(NamedTuple):
+    """A resource as discovery names it: plural, group ("" is the core group) and version."""
+
+    resource: str
+    group: str
+    version: str
+
+    def __str__(self) -> str:
+        """Return ``jobs.batch/v1``; ``secrets./v1`` for the core group (faros.md section 2)."""
+        return f"{self.resource}.{self.group}/{self.version}"
+
+
+class CredentialType(StrEnum):
+    """What a deploy key holds (faros.md section 4.1)."""
+
+    SSH = "SSH"
+    """A private key in PEM or OpenSSH form."""
+    HTTP_BASIC_AUTH = "HTTPBasicAuth"
+    """``<username>:<password>``, split at the first colon."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployKey:
+    """Where a repository's credential is. Exactly one of ``file`` and ``env`` is set."""
+
+    file: Path | None = None
+    """A file, read anew at each use so that a rotated key works. Default none."""
+    env: str = ""
+    """Name of an environment variable. Default none."""
+    type: CredentialType = CredentialType.SSH
+    """What is in it. Default SSH, as in Faros; it must fit the repository's URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownHosts:
+    """Where the host keys of an SSH server are. Exactly one of ``file`` and ``env`` is set."""
+
+    file: Path | None = None
+    """A file of known_hosts lines, as ``ssh-keyscan`` prints them. Default none."""
+    env: str = ""
+    """Name of an environment variable with such lines. Default none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Agent:
+    """The ``[agent]`` table: what holds for the process and for all tracks."""
+
+    name: str = "lightkeeper"
+    """Identity, a DNS label: part of every ownership mark, so two agents on one cluster need two
+    names, and a changed name is another agent."""
+    namespace: str = ""
+    """Restrict the agent, and every track, to one namespace. Default "", the whole cluster."""
+    ignore_resources: tuple[IgnoredResource, ...] = ()
+    """Resources of which no object is created, changed or deleted. Default none."""
+    sync_period: float = 300.0
+    """Seconds between full passes that compare everything again. Default 5m, as in Faros; drift
+    does not wait for it."""
+    server_dry_run: bool = True
+    """Ask the server what an update would change before sending it. Default true: without it,
+    fields that the server defaults or a webhook rewrites look like changes for ever."""
+    fetch_timeout: float = 30.0
+    """Seconds for one whole fetch from a repository, after which it is killed. Default 30s."""
+    state_dir: Path = Path("/var/lib/lightkeeper")
+    """Folder of mirrors and last good revisions, kept across restarts: with it the agent starts
+    and repairs while git is away. Also spelt ``repository-dir``, as in Faros."""
+    state_namespace: str = ""
+    """Namespace of the ConfigMaps with inventory and status. Default "": the pod's own, else
+    ``default``."""
+    kubeconfig: Path | None = None
+    """A kubeconfig file. Default "": $KUBECONFIG, then in-cluster, then ~/.kube/config."""
+    context: str = ""
+    """Context of the kubeconfig. Default "", its current one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """One ``[[track]]``: a place in a repository that the cluster has to look like."""
+
+    name: str
+    """Identity, a DNS label, unique in the file: part of the ownership marks of its objects."""
+    repository: str
+    """URL, as git takes it: https, http, ssh, file, ``user@host:path`` or an absolute path.
+    Never holds a credential."""
+    reference: str = ""
+    """Branch, tag, full commit SHA or ref name. Default "", the remote's default branch."""
+    sub_path: str = ""
+    """Folder in the repository, with no slash at either end. Default "", all of it."""
+    interval: float = 60.0
+    """Seconds between looks at the remote's refs; at least 1. Default 1m: a look is one cheap
+    request, and nothing more happens when the reference has not moved."""
+    scope: str = SCOPE_CLUSTER
+    """``cluster``, ``cluster-only`` or the one namespace it may manage. Default ``cluster``, or
+    the agent's namespace when that is set."""
+    prune: bool = True
+    """Delete objects that are no longer in git. Default true, as in Faros."""
+    prune_limit: int = 50
+    """Percent, 0 to 100: a pass that would delete a larger share of what the track owns is held
+    until somebody approves. Default 50, which stops an emptied folder and not a clean-up."""
+    deploy_key: DeployKey | None = None
+    """Credential of the repository. Default none, anonymous."""
+    known_hosts: KnownHosts | None = None
+    """Host keys for ssh. Default none: the user's and the system's known_hosts."""
+    ca_file: Path | None = None
+    """PEM bundle that https servers are checked against. Default "", the system's."""
+
+    @property
+    def scope_namespace(self) -> str:
+        """The one namespace this track may manage, "" when its scope is the cluster."""
+        return "" if self.scope in (SCOPE_CLUSTER, SCOPE_CLUSTER_ONLY) else self.scope
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything a user can set; at least one track, their names unique."""
+
+    agent: Agent
+    tracks: tuple[Track, ...]

@@ -1,0 +1,99 @@
+"""config.example.toml and the model say the same keys and the same defaults."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import MISSING, fields
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.cli.options import AGENT_FLAGS
+from agent.config.export import exported
+from agent.config.load import load
+from agent.config.model import Agent, Config, DeployKey, KnownHosts, Track
+from agent.config.schema import AGENT_ALIASES, TRACK_REQUIRED, agent_schema, track_schema
+from agent.config.tables import key_name
+from agent.config.values import Paths
+
+EXAMPLE = Path(__file__).parents[3] / "config.example.toml"
+PATHS = Paths(Path("/"), "")
+
+
+def uncommented() -> str:
+    return re.sub(r"(?m)^#(?=[a-z-]+ = )", "", EXAMPLE.read_text())
+
+
+def keys(model: type[Any]) -> set[str]:
+    return {key_name(field.name) for field in fields(model)}
+
+
+def test_the_example_loads() -> None:
+    config = load(EXAMPLE, environment={}, flags={})
+    assert [track.name for track in config.tracks] == ["platform", "kube-system"]
+    assert config.agent == Agent()
+
+
+def test_what_is_commented_out_in_the_example_is_the_default(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(uncommented())
+    config = load(path, environment={}, flags={})
+    assert config.agent == Agent()
+    first = config.tracks[0]
+    assert first == Track(name=first.name, repository=first.repository)
+
+
+@pytest.mark.parametrize(
+    ("section", "model"),
+    [(("agent",), Agent), (("track",), Track)],
+    ids=["agent", "track"],
+)
+def test_the_example_has_every_key_and_no_other(section: tuple[str], model: type[Any]) -> None:
+    found = tomllib.loads(uncommented())[section[0]]
+    tables = found if isinstance(found, list) else [found]
+    assert {key for table in tables for key in table} == keys(model)
+
+
+def test_the_example_explains_each_key_before_it() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    for before, line in pairwise(lines):
+        if re.match(r"#[a-z-]+ = |deploy-key|known-hosts", line):
+            assert before.startswith("# "), line
+
+
+def test_the_tables_of_keys_are_those_of_the_model() -> None:
+    assert set(agent_schema(PATHS)) == keys(Agent)
+    assert set(track_schema(PATHS)) == keys(Track)
+    required = {field.name for field in fields(Track) if field.default is MISSING}
+    assert required == set(TRACK_REQUIRED)
+
+
+def test_every_key_of_agent_is_a_flag() -> None:
+    assert set(AGENT_FLAGS) == keys(Agent) | set(AGENT_ALIASES)
+
+
+def test_a_configuration_can_be_written_back_as_it_was() -> None:
+    config = Config(
+        agent=Agent(sync_period=90.0, kubeconfig=Path("/k")),
+        tracks=(
+            Track(
+                name="t",
+                repository="git@h:r",
+                deploy_key=DeployKey(env="KEY"),
+                known_hosts=KnownHosts(file=Path("/hosts")),
+            ),
+        ),
+    )
+    written = exported(config)
+    assert set(written["agent"]) == keys(Agent)
+    assert written["agent"]["sync-period"] == "1m30s"
+    assert written["agent"]["kubeconfig"] == "/k"
+    track = written["track"][0]
+    assert set(track) == keys(Track)
+    assert track["prune-limit"] == "50%"
+    assert track["deploy-key"] == {"env": "KEY", "type": "SSH"}
+    assert track["known-hosts"] == {"file": "/hosts"}
+    assert track["ca-file"] is None
