@@ -1,0 +1,236 @@
+"""The composition root: builds everything, one TaskGroup, signals, the order of the end.
+
+The only module that knows all others. Reads no argv and no environment: ``cli`` hands both in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from agent import __version__, log
+from agent.aio.inflight import InFlight
+from agent.apply import digestkey
+from agent.apply.applier import Applier
+from agent.apply.inventory import Inventory
+from agent.config.model import Config
+from agent.config.model import Track as TrackConfig
+from agent.kube import auth
+from agent.kube.client import Client
+from agent.kube.discovery import Discovery
+from agent.kube.informers import Informers
+from agent.kube.resource import Resource
+from agent.kube.transport import Transport
+from agent.manifest import marks
+from agent.manifest.keys import JSONObject, ObjectKey
+from agent.plan.decide import Policy
+from agent.plan.ownership import Record, project
+from agent.reconcile.loops import Loops
+from agent.reconcile.objects import ObjectReconciler
+from agent.reconcile.pruning import Pruner
+from agent.reconcile.staging import Stager
+from agent.reconcile.status import TrackStatus
+from agent.reconcile.track import Parts, Track
+from agent.source import providers
+from agent.source.fetcher import Fetcher
+from agent.source.git import GitSource
+
+logger = logging.getLogger(__name__)
+
+DRAIN = 20.0
+"""Seconds that writes in flight have at the end; Kubernetes' default grace period is 30."""
+
+_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A built agent: its tracks in the loops, and what has to be ended with it."""
+
+    loops: Loops
+    informers: Informers[Record]
+    in_flight: InFlight
+
+
+async def run_once(config: Config) -> list[TrackStatus]:
+    """Make one pass of every track, side by side, and return their states.
+
+    Raises AgentError when there is no API server to talk to or no folder to write.
+    """
+    async with _built(config) as agent, asyncio.TaskGroup() as tasks:
+        passes = [tasks.create_task(t.reconcile()) for t in agent.loops.tracks.values()]
+    return [done.result() for done in passes]
+
+
+async def run(config: Config) -> None:
+    """Keep all tracks in step until SIGTERM or SIGINT; objects in flight are finished first.
+
+    Raises AgentError when there is no API server to talk to or no folder to write.
+    """
+    stop = asyncio.Event()
+    with _signals(stop.set):
+        async with _built(config) as agent, asyncio.TaskGroup() as tasks:
+            running = agent.loops.start(tasks)
+            logger.info(
+                "lightkeeper runs",
+                extra=log.fields(version=__version__, tracks=len(agent.loops.tracks)),
+            )
+            await stop.wait()
+            logger.info("stopping")
+            agent.loops.stop()
+            for task in running:
+                task.cancel()
+            if lost := await agent.in_flight.drain(DRAIN):
+                logger.warning("writes cut off", extra=log.fields(count=lost))
+            for track in agent.loops.tracks.values():
+                await track.write_status()
+    logger.info("stopped")
+
+
+@asynccontextmanager
+async def _built(config: Config) -> AsyncIterator[Agent]:
+    """Build the agent; end its watches, workers and connections in that order."""
+    settings = config.agent
+    digest_key = await asyncio.to_thread(digestkey.load, settings.state_dir)
+    state_namespace = settings.state_namespace or await asyncio.to_thread(_pod_namespace)
+
+    async def load_access() -> auth.Access:
+        return await auth.load(kubeconfig=str(settings.kubeconfig or ""), context=settings.context)
+
+    fetcher = Fetcher()
+    loops = Loops(sync_period=settings.sync_period)
+    in_flight = InFlight()
+    try:
+        async with (
+            Transport(await load_access(), reload=load_access) as transport,
+            asyncio.TaskGroup() as watches,
+        ):
+            client = Client(transport)
+            informers = Informers(
+                client=client,
+                tasks=watches,
+                project=_project,
+                on_change=lambda _, old, new: loops.observe(old, new),
+                selector=f"{marks.AGENT}={settings.name}",
+                namespace=settings.namespace,
+            )
+            builder = _TrackBuilder(
+                config=config,
+                client=client,
+                discovery=Discovery(client),
+                informers=informers,
+                fetcher=fetcher,
+                in_flight=in_flight,
+                digest_key=digest_key,
+                state_namespace=state_namespace,
+                look_again=loops.look_again,
+            )
+            for track in config.tracks:
+                loops.add(builder.build(track), interval=track.interval)
+            try:
+                yield Agent(loops=loops, informers=informers, in_flight=in_flight)
+            finally:
+                informers.stop()
+    finally:
+        await fetcher.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _TrackBuilder:
+    """Puts one track together out of what all share."""
+
+    config: Config
+    client: Client
+    discovery: Discovery
+    informers: Informers[Record]
+    fetcher: Fetcher
+    in_flight: InFlight
+    digest_key: bytes
+    state_namespace: str
+    look_again: Callable[[str, ObjectKey], None]
+
+    def build(self, track: TrackConfig) -> Track:
+        """Return a track that has done nothing yet."""
+        settings = self.config.agent
+        inventory = Inventory(
+            self.client, agent=settings.name, track=track.name, namespace=self.state_namespace
+        )
+        objects = ObjectReconciler(
+            applier=Applier(
+                client=self.client,
+                owner=inventory.owner,
+                digest_key=self.digest_key,
+                server_dry_run=settings.server_dry_run,
+            ),
+            discovery=self.discovery,
+            informers=self.informers,
+            policy=Policy(
+                agent_namespace=settings.namespace,
+                ignored=frozenset(settings.ignore_resources),
+                scope=track.scope,
+            ),
+            in_flight=self.in_flight,
+            on_stale=lambda key: self.look_again(track.name, key),
+        )
+        parts = Parts(
+            discovery=self.discovery,
+            source=self._source(track),
+            inventory=inventory,
+            objects=objects,
+            stager=Stager(client=self.client, discovery=self.discovery, objects=objects),
+            pruner=Pruner(
+                client=self.client,
+                discovery=self.discovery,
+                informers=self.informers,
+                owner=str(inventory.owner),
+                limit_percent=track.prune_limit,
+            ),
+        )
+        return Track(name=track.name, repository=track.repository, prune=track.prune, parts=parts)
+
+    def _source(self, track: TrackConfig) -> GitSource:
+        return GitSource(
+            url=track.repository,
+            reference=track.reference,
+            sub_path=track.sub_path,
+            state_dir=self.config.agent.state_dir,
+            credentials=providers.StaticCredentials(),
+            timeout=self.config.agent.fetch_timeout,
+            fetcher=self.fetcher,
+        )
+
+
+def _project(obj: JSONObject, resource: Resource) -> Record:
+    return project(obj, has_status=resource.has_status)
+
+
+def _pod_namespace() -> str:
+    """Return the namespace of the pod we run in, "default" outside of one."""
+    try:
+        return _POD_NAMESPACE.read_text().strip() or "default"
+    except OSError:
+        return "default"
+
+
+@contextmanager
+def _signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at the first SIGTERM or SIGINT; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        stop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, first)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,169 @@
+"""Inventory: one ConfigMap a track, the parent of its ApplySet (KEP-3659), no CRD needed.
+
+It says in which kinds and namespaces the track may have objects; the objects themselves carry the
+label. It is widened before an apply and narrowed after a prune, so a crash in between leaves at
+worst a kind too many to look at. The ConfigMap also carries the track's status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field, replace
+
+from agent import __version__
+from agent.kube.client import Client
+from agent.kube.errors import NotFound
+from agent.kube.resource import Resource
+from agent.manifest import marks
+from agent.manifest.keys import GroupKind, JSONObject
+from agent.plan.errors import PlanError
+from agent.plan.ownership import Owner, applyset_id
+
+ID_LABEL = "applyset.kubernetes.io/id"
+TOOLING = "applyset.kubernetes.io/tooling"
+KINDS = "applyset.kubernetes.io/contains-group-kinds"
+NAMESPACES = "applyset.kubernetes.io/additional-namespaces"
+APPROVED = "lightkeeper.dev/approved"
+
+CONFIG_MAPS = Resource(
+    group="",
+    version="v1",
+    kind="ConfigMap",
+    plural="configmaps",
+    namespaced=True,
+    verbs=frozenset({"get", "create", "patch"}),
+    has_status=False,
+)
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the ConfigMap says. ``resource_version`` is "" while it does not exist."""
+
+    kinds: frozenset[GroupKind] = frozenset()
+    namespaces: frozenset[str] = frozenset()
+    approved: str = ""
+    data: dict[str, str] = field(default_factory=dict)
+    resource_version: str = ""
+
+
+class Inventory:
+    """The ConfigMap of one track. Not concurrent: a track's pass is its only writer."""
+
+    def __init__(self, client: Client, *, agent: str, track: str, namespace: str) -> None:
+        # Agent and track names have no dots, so the pair reads back without ambiguity.
+        self.name = f"{agent}.{track}"
+        self.namespace = namespace
+        self.owner = Owner(
+            agent=agent, track=track, applyset=applyset_id(name=self.name, namespace=namespace)
+        )
+        self._client = client
+        self._known: Contents | None = None
+
+    async def read(self) -> Contents:
+        """Read the ConfigMap; empty contents when there is none yet.
+
+        Raises PlanError when somebody else's ConfigMap has our name, KubeError when the server
+        cannot be asked.
+        """
+        try:
+            live = await self._client.get(CONFIG_MAPS, namespace=self.namespace, name=self.name)
+        except NotFound:
+            self._known = Contents()
+            return self._known
+        self._known = self._parse(live)
+        return self._known
+
+    async def widen(self, *, kinds: Collection[GroupKind], namespaces: Collection[str]) -> Contents:
+        """Add kinds and namespaces; no request when they are all there."""
+        known = self._known or await self.read()
+        return await self._write(
+            known,
+            replace(
+                known,
+                kinds=known.kinds | frozenset(kinds),
+                namespaces=known.namespaces | self._additional(namespaces),
+            ),
+        )
+
+    async def settle(
+        self,
+        *,
+        kinds: Collection[GroupKind] | None,
+        namespaces: Collection[str] | None,
+        data: dict[str, str],
+    ) -> Contents:
+        """Set exactly these kinds, namespaces (None: as they are) and data.
+
+        No request when nothing differs.
+        """
+        known = self._known or await self.read()
+        wanted = replace(known, data=data)
+        if kinds is not None and namespaces is not None:
+            wanted = replace(
+                wanted, kinds=frozenset(kinds), namespaces=self._additional(namespaces)
+            )
+        return await self._write(known, wanted)
+
+    def _additional(self, namespaces: Collection[str]) -> frozenset[str]:
+        return frozenset(namespaces) - {"", self.namespace}
+
+    async def _write(self, known: Contents, wanted: Contents) -> Contents:
+        if known.resource_version and wanted == known:
+            return known
+        body = self._render(wanted)
+        # Whatever comes of the write, what is known is no longer certain.
+        self._known = None
+        if not known.resource_version:
+            live = await self._client.create(CONFIG_MAPS, body, namespace=self.namespace)
+        else:
+            body["metadata"]["resourceVersion"] = known.resource_version
+            live = await self._client.patch(
+                CONFIG_MAPS,
+                body,
+                namespace=self.namespace,
+                name=self.name,
+                content_type=_MERGE_PATCH,
+            )
+        self._known = self._parse(live)
+        return self._known
+
+    def _render(self, wanted: Contents) -> JSONObject:
+        return {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {
+                "name": self.name,
+                "namespace": self.namespace,
+                "labels": {ID_LABEL: self.owner.applyset, marks.AGENT: self.owner.agent},
+                "annotations": {
+                    TOOLING: f"lightkeeper/v{__version__}",
+                    KINDS: ",".join(sorted(map(str, wanted.kinds))),
+                    NAMESPACES: ",".join(sorted(wanted.namespaces)),
+                },
+            },
+            "data": wanted.data,
+        }
+
+    def _parse(self, live: JSONObject) -> Contents:
+        metadata = live["metadata"]
+        labels = metadata.get("labels") or {}
+        if labels.get(ID_LABEL) != self.owner.applyset:
+            raise PlanError(
+                f"ConfigMap {self.namespace}/{self.name} exists and is not the inventory of track "
+                f"{self.owner} (label {ID_LABEL} is {labels.get(ID_LABEL)!r}); rename the track "
+                "or the agent, or remove that ConfigMap"
+            )
+        annotations = metadata.get("annotations") or {}
+        return Contents(
+            kinds=frozenset(map(GroupKind.parse, _split(annotations.get(KINDS)))),
+            namespaces=frozenset(_split(annotations.get(NAMESPACES))),
+            approved=str(annotations.get(APPROVED) or ""),
+            data=dict(live.get("data") or {}),
+            resource_version=str(metadata["resourceVersion"]),
+        )
+
+
+def _split(text: str | None) -> list[str]:
+    return [part for part in (text or "").split(",") if part]

@@ -1,0 +1,198 @@
+"""When things happen: polls with jitter, the resync, the repair of drift, the retries.
+
+Timers and watches only put keys on queues or ring bells; one task a track makes its passes, and a
+few workers look at single objects.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from apscheduler.triggers.interval import IntervalTrigger
+
+from agent import log
+from agent.aio.backoff import Backoff
+from agent.aio.supervise import forever
+from agent.aio.workqueue import WorkQueue
+from agent.manifest.keys import ObjectKey
+from agent.plan.change import Outcome
+from agent.plan.ownership import Record
+from agent.reconcile.track import Track
+
+logger = logging.getLogger(__name__)
+
+WORKERS = 16
+"""Objects repaired at once."""
+
+RETRY = (1.0, 300.0)
+"""First and longest pause before a failed object is tried again, in seconds."""
+
+STATUS_PAUSE = 1.0
+"""Seconds over which changes of the status are gathered into one write."""
+
+JITTER = 0.1
+"""Share of the interval by which a poll is delayed at random, so that many agents spread out."""
+
+Key = tuple[str, ObjectKey]
+
+
+class TrackLoop:
+    """Makes the passes of one track, one at a time, when its bell rings."""
+
+    def __init__(self, track: Track, queue: WorkQueue[Key]) -> None:
+        self.track = track
+        self._queue = queue
+        self._bell = asyncio.Event()
+        self._resync = False
+        self._backoff = Backoff(*RETRY)
+        self._status_stale = asyncio.Event()
+
+    def ring(self, *, resync: bool = False) -> None:
+        """Ask for a pass as soon as the running one has ended."""
+        self._resync |= resync
+        self._bell.set()
+
+    def status_changed(self) -> None:
+        """Say that a repair changed what the status tells."""
+        self._status_stale.set()
+
+    async def passes(self) -> None:
+        """Make a pass at each ring; failed objects go to the queue, each with its back-off."""
+        while True:
+            await self._bell.wait()
+            self._bell.clear()
+            resync, self._resync = self._resync, False
+            await self.track.reconcile(resync=resync)
+            self._plan_retry()
+            for key, outcome in self.track.outcomes.items():
+                if outcome.error:
+                    self._queue.retry((self.track.name, key))
+
+    def _plan_retry(self) -> None:
+        """Make another pass before the next poll when this one was stopped, e.g. no API server."""
+        if self.track.stopped:
+            asyncio.get_running_loop().call_later(self._backoff.next(), self.ring)
+        else:
+            self._backoff.reset()
+
+    async def status_writes(self) -> None:
+        """Write the status after repairs, at most once every STATUS_PAUSE seconds."""
+        while True:
+            await self._status_stale.wait()
+            await asyncio.sleep(STATUS_PAUSE)
+            self._status_stale.clear()
+            await self.track.write_status()
+
+
+class Loops:
+    """All loops of the agent. ``start`` puts them into a TaskGroup, ``stop`` ends the timers."""
+
+    def __init__(self, *, sync_period: float) -> None:
+        self._sync_period = sync_period
+        self._queue: WorkQueue[Key] = WorkQueue(first=RETRY[0], longest=RETRY[1])
+        self._loops: dict[str, TrackLoop] = {}
+        self._scheduler: Any = AsyncIOScheduler(
+            timezone="UTC",
+            # A busy loop must delay a poll, not skip it; overdue polls become one.
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+        )
+
+    def add(self, track: Track, *, interval: float) -> None:
+        """Take up a track: a first pass at once, then a poll every ``interval`` seconds."""
+        loop = TrackLoop(track, self._queue)
+        self._loops[track.name] = loop
+        self._every(interval, loop.ring)
+        self._every(self._sync_period, lambda: loop.ring(resync=True))
+        loop.ring()
+
+    def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+        """Start everything; the tasks run until they are cancelled."""
+        self._scheduler.start()
+        work = {f"worker {number}": self._repairs for number in range(WORKERS)}
+        for name, loop in self._loops.items():
+            work[f"track {name}"] = loop.passes
+            work[f"status {name}"] = loop.status_writes
+        return [tasks.create_task(forever(name, run), name=name) for name, run in work.items()]
+
+    def stop(self) -> None:
+        """End timers and pending retries."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
+        self._queue.close()
+
+    @property
+    def tracks(self) -> Mapping[str, Track]:
+        """The tracks by name."""
+        return {name: loop.track for name, loop in self._loops.items()}
+
+    def observe(self, old: Record | None, new: Record | None) -> None:
+        """Hear of a live object that differs from before; queue it if that may be drift.
+
+        An object that no pass has worked on yet is left to the pass.
+        """
+        record = new or old
+        if record is None:
+            return
+        for name, loop in self._loops.items():
+            track = loop.track
+            if record.key not in track.outcomes:
+                continue
+            if new is None or not track.is_settled(new):
+                self._queue.add((name, record.key))
+
+    def look_again(self, track: str, key: ObjectKey) -> None:
+        """Queue one object of a track."""
+        self._queue.add((track, key))
+
+    async def _repairs(self) -> None:
+        """Take keys off the queue for ever."""
+        while True:
+            key = await self._queue.get()
+            try:
+                await self._repair(key)
+            finally:
+                self._queue.done(key)
+
+    async def _repair(self, key: Key) -> None:
+        name, object_key = key
+        loop = self._loops[name]
+        before = loop.track.outcomes.get(object_key)
+        outcome = await loop.track.repair(object_key)
+        if outcome is None or not outcome.error:
+            self._queue.forget(key)
+        else:
+            pause = self._queue.retry(key)
+            _tell_failure(name, outcome, before, pause)
+        if _tells_otherwise(before, outcome):
+            loop.status_changed()
+
+    def _every(self, seconds: float, ring: Any) -> None:
+        trigger = IntervalTrigger(seconds=seconds, jitter=seconds * JITTER, timezone="UTC")
+        self._scheduler.add_job(ring, trigger)
+
+
+def _tell_failure(track: str, outcome: Outcome, before: Outcome | None, pause: float) -> None:
+    """Say a failure when it is new; its repeats are silent."""
+    if before is not None and before.error == outcome.error:
+        return
+    logger.error(
+        "object failed",
+        extra=log.fields(
+            track=track, object=str(outcome.key), error=outcome.error, retry=f"{pause:.0f}s"
+        ),
+    )
+
+
+def _tells_otherwise(before: Outcome | None, after: Outcome | None) -> bool:
+    """True when the status has to say something else than before."""
+    if before is None or after is None:
+        return before is not after
+    return (before.error, before.reason, before.in_sync) != (
+        after.error,
+        after.reason,
+        after.in_sync,
+    )

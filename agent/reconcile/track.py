@@ -1,0 +1,267 @@
+"""A track's pass: fetch -> load -> widen -> apply in stages -> prune -> settle.
+
+Level-triggered: a pass compares what is with what shall be and needs no memory of what happened.
+What it remembers (parsed files, verdicts, outcomes) only saves work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from agent import log
+from agent.apply.desired import resolve
+from agent.apply.inventory import Contents, Inventory
+from agent.errors import AgentError
+from agent.kube.discovery import Discovery
+from agent.kube.errors import KubeError
+from agent.kube.resource import Resource
+from agent.manifest.collection import Collected
+from agent.manifest.keys import GroupKind, GroupVersionKind, ObjectKey
+from agent.manifest.model import Manifest
+from agent.plan.change import Outcome
+from agent.plan.ownership import Record
+from agent.reconcile import status
+from agent.reconcile.loading import Loader
+from agent.reconcile.objects import ObjectReconciler
+from agent.reconcile.pruning import Pruner
+from agent.reconcile.staging import Stager
+from agent.reconcile.status import Findings, TrackStatus
+from agent.source.git import GitSource
+from agent.source.snapshot import Snapshot, Trust
+
+logger = logging.getLogger(__name__)
+
+Resources = Mapping[GroupVersionKind, Resource | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a track works with."""
+
+    discovery: Discovery
+    source: GitSource
+    inventory: Inventory
+    objects: ObjectReconciler
+    stager: Stager
+    pruner: Pruner
+
+
+class Track:
+    """One repository, reference and path, kept in step with the cluster.
+
+    ``desired`` and ``outcomes`` are what the last revision asks for and what came of it.
+    """
+
+    def __init__(self, *, name: str, repository: str, prune: bool, parts: Parts) -> None:
+        self.name = name
+        self.status = TrackStatus(track=name, repository=repository)
+        self.desired: dict[ObjectKey, Manifest] = {}
+        self.outcomes: dict[ObjectKey, Outcome] = {}
+        self._parts = parts
+        self._prune = prune
+        self._loader = Loader(parts.source)
+        self._findings = Findings()
+        self._done: str | None = None  # the tree that a pass has brought in step, whole
+        self._status_read = False
+        self._fetch_error = ""
+        self._told: set[str] = set()
+        self._inventory_lock = asyncio.Lock()
+
+    async def reconcile(self, *, resync: bool = False) -> TrackStatus:
+        """Make one pass and return the track's status; never raises an AgentError.
+
+        An unchanged tree that is in step costs the poll and nothing else, unless ``resync``.
+        """
+        snapshot = await self._parts.source.poll()
+        with log.bind(track=self.name, revision=str(snapshot.revision or "")):
+            if not resync and self._is_done(snapshot):
+                return self.status
+            self._findings = findings = Findings(snapshot=snapshot)
+            try:
+                await self._pass(snapshot, findings)
+            except AgentError as error:
+                findings.extra["pass"] = str(error)
+                logger.error("pass stopped", extra=log.fields(error=str(error)))
+            await self.write_status()
+            self._done = snapshot.tree_id if self.status.ready else None
+            return self.status
+
+    async def repair(self, key: ObjectKey) -> Outcome | None:
+        """Look at one object again: drift, or a retry; None when git does not have it any more."""
+        manifest = self.desired.get(key)
+        if manifest is None:
+            return None
+        before = self.outcomes.get(key)
+        was_good = before is not None and before.in_sync
+        with log.bind(track=self.name):
+            outcome = await self._parts.objects.reconcile(manifest, drift=was_good)
+        self.outcomes[key] = outcome
+        return outcome
+
+    async def write_status(self) -> None:
+        """Bring status and ConfigMap up to date; a failure is logged and waits for the next time.
+
+        No request when nothing differs.
+        """
+        async with self._inventory_lock:
+            self.status = status.derive(self._findings, previous=self.status, now=_now())
+            reach = self._findings.reach
+            try:
+                await self._parts.inventory.settle(
+                    kinds=reach.kinds if reach else None,
+                    namespaces=reach.namespaces if reach else None,
+                    data=status.write(self.status),
+                )
+            except AgentError as error:
+                logger.error("status not written", extra=log.fields(error=str(error)))
+
+    @property
+    def stopped(self) -> bool:
+        """True when the last pass could not be carried through, e.g. without an API server."""
+        return "pass" in self._findings.extra
+
+    def is_settled(self, record: Record) -> bool:
+        """True when a live object is known to be what git wants: an event brings nothing new."""
+        return self._parts.objects.is_settled(record)
+
+    def _is_done(self, snapshot: Snapshot) -> bool:
+        in_step = self._done is not None and self._done == snapshot.tree_id
+        return in_step and snapshot.trust is Trust.UNCHANGED
+
+    async def _pass(self, snapshot: Snapshot, findings: Findings) -> None:
+        self._tell_fetch(snapshot)
+        contents = await self._read_inventory()
+        if snapshot.trust in (Trust.EMPTY, Trust.UNREADABLE):
+            findings.outcomes = self.outcomes or None
+            return
+        collected = await self._loader.load(snapshot)
+        findings.file_errors = collected.errors
+        self._tell_files(collected)
+        resources = await self._resolve({manifest.gvk for manifest in collected.manifests})
+        self._adopt(collected.manifests, resources)
+        wanted = self._reach(resources)
+        async with self._inventory_lock:
+            contents = await self._parts.inventory.widen(
+                kinds=wanted.kinds, namespaces=wanted.namespaces
+            )
+        findings.outcomes = self.outcomes
+        await self._parts.stager.apply(self.desired, self.outcomes)
+        await self._prune_leftovers(snapshot, collected, contents, wanted)
+
+    def _tell_fetch(self, snapshot: Snapshot) -> None:
+        """Say once that the source cannot be read, and once that it can again."""
+        said, self._fetch_error = self._fetch_error, str(snapshot.error or "")
+        if self._fetch_error and self._fetch_error != said:
+            logger.error(
+                "fetch failed",
+                extra=log.fields(error=self._fetch_error, source=snapshot.trust.name),
+            )
+        elif said and not self._fetch_error:
+            logger.info("fetch works again")
+
+    def _tell_files(self, collected: Collected) -> None:
+        """Say each problem of a file once."""
+        problems = {str(error) for error in collected.errors} | set(collected.warnings)
+        for error in collected.errors:
+            if str(error) not in self._told:
+                logger.error("file not readable", extra=log.fields(error=str(error)))
+        for warning in collected.warnings:
+            if warning not in self._told:
+                logger.warning("doubtful file", extra=log.fields(warning=warning))
+        self._told = problems
+
+    async def _read_inventory(self) -> Contents:
+        """Read the ConfigMap: approvals are written there, and at first the last status is."""
+        async with self._inventory_lock:
+            contents = await self._parts.inventory.read()
+        if not self._status_read:
+            stored = status.read(contents.data)
+            if stored is not None and stored.track == self.name:
+                self.status = stored
+            self._status_read = True
+        return contents
+
+    async def _resolve(self, gvks: Collection[GroupVersionKind]) -> Resources:
+        """Look the kinds up; one whose group cannot be asked counts as unknown for now."""
+        found: dict[GroupVersionKind, Resource | None] = {}
+        for gvk in sorted(gvks):
+            try:
+                found[gvk] = await self._parts.discovery.resolve(gvk)
+            except KubeError:
+                found[gvk] = None
+        return found
+
+    def _adopt(self, manifests: Collection[Manifest], resources: Resources) -> None:
+        """Make these manifests the desired state, and forget what is not in it."""
+        desired: dict[ObjectKey, Manifest] = {}
+        for manifest in manifests:
+            resource = resources[manifest.gvk]
+            desired[resolve(manifest, resource).key if resource else manifest.key] = manifest
+        self.desired = desired
+        self.outcomes = {key: o for key, o in self.outcomes.items() if key in desired}
+        self._parts.objects.retain(set(desired))
+
+    def _reach(self, resources: Resources) -> status.Reach:
+        """Return the kinds and namespaces of the objects that are not left alone."""
+        kinds: set[GroupKind] = set()
+        namespaces: set[str] = set()
+        for key, manifest in self.desired.items():
+            resource = resources[manifest.gvk]
+            if resource and self._parts.objects.reason_to_ignore(resolve(manifest, resource)):
+                continue
+            kinds.add(key.group_kind)
+            namespaces.add(key.namespace)
+        return status.Reach(frozenset(kinds), frozenset(namespaces))
+
+    async def _prune_leftovers(
+        self,
+        snapshot: Snapshot,
+        collected: Collected,
+        contents: Contents,
+        wanted: status.Reach,
+    ) -> None:
+        """Delete what git dropped, unless anything says that git is not seen whole."""
+        findings = self._findings
+        owned = await self._parts.pruner.owned(contents.kinds)
+        if not self._prune:
+            findings.prune_errors = ()
+            return
+        if reason := _why_not_prune(snapshot, collected):
+            logger.warning("nothing is pruned", extra=log.fields(reason=reason))
+            return
+        pruned = await self._parts.pruner.prune(
+            owned,
+            in_git={m.key for m in collected.manifests} | self.desired.keys(),
+            uids_in_git=self._parts.objects.uids(),
+            approved=contents.approved,
+        )
+        findings.prune_errors = pruned.errors + tuple(
+            f"{kind}: cannot be listed: {why}" for kind, why in owned.unseen.items()
+        )
+        findings.held, findings.held_digest = pruned.held, pruned.held_digest
+        if pruned.held:
+            logger.warning(
+                "deletions held", extra=log.fields(reason=pruned.held, plan=pruned.held_digest)
+            )
+        left = [r.key for _, r in owned.records if r.key not in pruned.gone and not r.deleting]
+        findings.reach = status.Reach(
+            wanted.kinds | {key.group_kind for key in left} | owned.unseen.keys(),
+            wanted.namespaces | {key.namespace for key in left},
+        )
+
+
+def _why_not_prune(snapshot: Snapshot, collected: Collected) -> str:
+    """Return why git may hold more than was seen, or "" when nothing is missing."""
+    if not snapshot.may_prune:
+        return f"the source is {snapshot.trust.name.lower()}, so git may be ahead of it"
+    if not collected.complete:
+        return "a file could not be read, so what it holds is unknown"
+    return ""
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

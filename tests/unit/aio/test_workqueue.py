@@ -1,0 +1,81 @@
+"""The queue coalesces, never gives one key to two workers, and never loses a change."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from agent.aio.workqueue import WorkQueue
+
+pytestmark = pytest.mark.asyncio
+
+
+def queue(first: float = 0.01, longest: float = 0.1) -> WorkQueue[str]:
+    return WorkQueue(first=first, longest=longest)
+
+
+async def test_a_waiting_key_is_there_once() -> None:
+    q = queue()
+    for key in ("a", "b", "a"):
+        q.add(key)
+    assert [await q.get(), await q.get()] == ["a", "b"]
+    assert len(q) == 2  # both are worked on
+    q.done("a")
+    q.done("b")
+    assert len(q) == 0
+
+
+async def test_a_key_added_while_worked_on_comes_again_afterwards() -> None:
+    q = queue()
+    q.add("a")
+    await q.get()
+    q.add("a")
+    q.add("a")
+    waiting = asyncio.create_task(q.get())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    q.done("a")
+    assert await waiting == "a"
+    q.done("a")
+    assert len(q) == 0
+
+
+async def test_a_worker_waits_until_there_is_a_key() -> None:
+    q = queue()
+    waiting = asyncio.create_task(q.get())
+    await asyncio.sleep(0)
+    q.add("a")
+    assert await waiting == "a"
+
+
+async def test_a_failed_key_comes_back_after_a_growing_pause() -> None:
+    q = queue()
+    pauses = [q.retry("a") for _ in range(5)]
+    assert len(q) == 0
+    assert pauses[0] <= 0.01
+    assert 0.06 <= pauses[4] <= 0.1
+    assert await q.get() == "a"
+
+
+async def test_success_resets_the_pause_and_drops_a_pending_retry() -> None:
+    q = queue(first=0.01, longest=100)
+    for _ in range(10):
+        q.retry("a")
+    q.forget("a")
+    assert q.retry("a") <= 0.01
+
+
+async def test_a_change_does_not_wait_for_the_pause_of_an_earlier_failure() -> None:
+    q = queue(first=100, longest=100)
+    q.retry("a")
+    q.add("a")
+    assert await asyncio.wait_for(q.get(), 1) == "a"
+
+
+async def test_close_cancels_pending_retries() -> None:
+    q = queue()
+    q.retry("a")
+    q.close()
+    await asyncio.sleep(0.03)
+    assert len(q) == 0
