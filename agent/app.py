@@ -74,21 +74,24 @@ async def run(config: Config) -> None:
     """
     stop = asyncio.Event()
     with _signals(stop.set):
-        async with _built(config) as agent, asyncio.TaskGroup() as tasks:
-            running = agent.loops.start(tasks)
-            logger.info(
-                "lightkeeper runs",
-                extra=log.fields(version=__version__, tracks=len(agent.loops.tracks)),
-            )
-            await stop.wait()
-            logger.info("stopping")
-            agent.loops.stop()
-            for task in running:
-                task.cancel()
-            if lost := await agent.in_flight.drain(DRAIN):
-                logger.warning("writes cut off", extra=log.fields(count=lost))
-            for track in agent.loops.tracks.values():
-                await track.write_status()
+        await run_until(stop, config)
+
+
+async def run_until(stop: asyncio.Event, config: Config) -> None:
+    """Keep all tracks in step until ``stop`` is set; as ``run``, without the signals."""
+    async with _built(config) as agent, asyncio.TaskGroup() as tasks:
+        running = agent.loops.start(tasks)
+        tracks = agent.loops.tracks.values()
+        logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=len(tracks)))
+        await stop.wait()
+        logger.info("stopping")
+        agent.loops.stop()
+        for task in running:
+            task.cancel()
+        if lost := await agent.in_flight.drain(DRAIN):
+            logger.warning("writes cut off", extra=log.fields(count=lost))
+        for track in tracks:
+            await track.write_status()
     logger.info("stopped")
 
 

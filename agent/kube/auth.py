@@ -50,6 +50,8 @@ async def load(*, kubeconfig: str = "", context: str = "") -> Access:
 
     Raises AuthError with what was tried when there is none or it cannot be used.
     """
+    if kubeconfig and not await asyncio.to_thread(_any_exists, kubeconfig):
+        raise AuthError(_explain(kubeconfig, context, "there is no such file"))
     configuration_class, config = _configuration_modules()
     configuration = configuration_class()
     in_pod = await asyncio.to_thread(os.path.exists, _SERVICE_ACCOUNT)
@@ -73,7 +75,12 @@ async def load(*, kubeconfig: str = "", context: str = "") -> Access:
     return _access(configuration)
 
 
-def _explain(kubeconfig: str, context: str, error: Exception) -> str:
+def _any_exists(kubeconfig: str) -> bool:
+    """Tell whether there is a file to read; KUBECONFIG may name several, as in PATH."""
+    return any(os.path.isfile(path) for path in kubeconfig.split(os.pathsep))
+
+
+def _explain(kubeconfig: str, context: str, error: object) -> str:
     tried = kubeconfig or "the pod's service account (not in a pod) and ~/.kube/config"
     where = f"{tried}, context {context!r}" if context else tried
     return (

@@ -200,7 +200,8 @@ class Track:
         desired: dict[ObjectKey, Manifest] = {}
         for manifest in manifests:
             resource = resources[manifest.gvk]
-            desired[resolve(manifest, resource).key if resource else manifest.key] = manifest
+            key = resolve(manifest, resource).key if resource else manifest.key
+            desired.setdefault(key, manifest)
         self.desired = desired
         self.outcomes = {key: o for key, o in self.outcomes.items() if key in desired}
         self._parts.objects.retain(set(desired))

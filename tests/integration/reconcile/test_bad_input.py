@@ -1,0 +1,149 @@
+"""Bad input: one clear line that says what, where and what to do; the rest goes on; no deletion."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from agent.reconcile.status import COLLECTED, FETCHED, PARSED, UP_TO_DATE, TrackStatus
+from tests.integration.reconcile.conftest import World
+from tests.integration.reconcile.manifests import DEPLOYMENT, config_map
+
+pytestmark = pytest.mark.asyncio
+
+
+def condition(status: TrackStatus, kind: str) -> tuple[str, str, str]:
+    [found] = [c for c in status.conditions if c.type == kind]
+    return found.status, found.reason, found.message
+
+
+async def test_a_broken_file_costs_only_itself_and_stops_pruning(world: World) -> None:
+    world.commit({"a.yaml": config_map("a"), "b.yaml": config_map("b")})
+    await world.once()
+    world.commit({"a.yaml": config_map("c"), "b.yaml": "kind: ConfigMap\nmetadata: {name: b\n"})
+    mark = world.control_plane.mark()
+    status = await world.once()
+    assert not status.ready
+    assert await world.get("configmap", "c") is not None
+    assert await world.get("configmap", "a") is not None, "pruned although a file is broken"
+    assert [r for r in world.writes(mark) if r.verb == "delete"] == []
+    state, reason, message = condition(status, PARSED)
+    assert (state, reason) == ("False", "ErrorParsingFiles")
+    assert message.startswith("b.yaml:")
+    assert condition(status, COLLECTED)[:2] == ("Unknown", "StatusUnknown")
+
+
+async def test_documents_before_a_broken_one_are_applied(world: World) -> None:
+    world.commit({"a.yaml": config_map("a") + "---\n{{ .Values.x }}\n---\n" + config_map("b")})
+    status = await world.once()
+    assert await world.get("configmap", "a") is not None
+    assert await world.get("configmap", "b") is None
+    assert (status.discovered, status.applied, status.ignored) == (1, 1, 1)
+
+
+async def test_an_unknown_kind_is_named_with_its_place_and_the_rest_goes_on(world: World) -> None:
+    unknown = "apiVersion: none.example/v1\nkind: Thing\nmetadata: {name: t, namespace: NS}\n"
+    world.commit({"a.yaml": config_map("a"), "dir/t.yaml": "# a comment\n" + unknown})
+    status = await world.once()
+    assert not status.ready
+    assert await world.get("configmap", "a") is not None
+    [(place, text)] = status.problems.items()
+    assert place == f"Thing.none.example {world.namespace}/t"
+    assert text == (
+        'no matches for kind "Thing" in version "none.example/v1": the server does not have it; '
+        "install its CRD or correct apiVersion and kind [dir/t.yaml:2]"
+    )
+    assert condition(status, UP_TO_DATE)[:2] == ("False", "ErrorUpdatingChildren")
+    assert condition(status, COLLECTED)[0] == "True"
+
+
+async def test_an_invalid_object_carries_the_servers_words(world: World) -> None:
+    invalid = DEPLOYMENT.replace("app: web}}\n  template", "app: other}}\n  template")
+    world.commit({"a.yaml": config_map("a"), "web.yaml": invalid})
+    status = await world.once()
+    assert await world.get("configmap", "a") is not None
+    [text] = status.problems.values()
+    assert "`selector` does not match template `labels`" in text
+    assert text.endswith("[web.yaml:1]")
+
+
+async def test_a_forbidden_object_names_who_may_not_do_what(world: World) -> None:
+    world.kubeconfig = world.control_plane.user(f"limited-{world.namespace}")
+    rules = {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": "Role",
+        "metadata": {"name": "limited"},
+        "rules": [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["*"]}],
+    }
+    await world.do("apply", "-f", "-", stdin=json.dumps(rules))
+    await world.do(
+        "create", "rolebinding", "limited", "--role=limited", f"--user=limited-{world.namespace}"
+    )
+    world.settings.append(f'namespace = "{world.namespace}"')
+    world.commit({"a.yaml": config_map("a"), "web.yaml": DEPLOYMENT})
+    status = await world.once()
+    assert await world.get("configmap", "a") is not None
+    [text] = status.problems.values()
+    assert 'cannot get resource "deployments"' in text
+    assert "403 Forbidden" in text
+
+
+async def test_a_missing_reference_says_which_and_deletes_nothing(world: World) -> None:
+    world.commit({"a.yaml": config_map("a")})
+    await world.once()
+    world.track.append('reference = "no-such-branch"')
+    status = await world.once()
+    state, reason, message = condition(status, FETCHED)
+    assert (state, reason) == ("False", "ErrorFetchingFiles")
+    assert "no-such-branch" in message
+    assert condition(status, UP_TO_DATE)[0] == "Unknown"
+    assert status.discovered == 1, "the counters of the last good pass stay"
+    assert await world.get("configmap", "a") is not None
+
+
+async def test_a_repository_that_is_not_there_says_so(world: World) -> None:
+    status = await world.once()
+    assert condition(status, FETCHED)[0] == "False"
+    assert status.source == "unreadable"
+    assert not status.ready
+
+
+async def test_a_sub_path_without_manifests_deletes_nothing(world: World) -> None:
+    world.commit({"a.yaml": config_map("a")})
+    await world.once()
+    world.commit({"README": "moved"}, remove=("a.yaml",))
+    status = await world.once()
+    assert status.source == "empty"
+    assert await world.get("configmap", "a") is not None
+
+
+async def test_two_files_with_one_identity_name_both_places(world: World) -> None:
+    world.commit({"a.yaml": config_map("a", x="1"), "b.yaml": config_map("a", x="2")})
+    status = await world.once()
+    live = await world.get("configmap", "a")
+    assert live is not None
+    assert live["data"] == {"x": "1"}
+    assert "a.yaml:1" in status.problems["b.yaml"]
+
+
+async def test_a_namespaced_object_without_namespace_is_refused_clearly(world: World) -> None:
+    world.commit({"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"})
+    status = await world.once()
+    [text] = status.problems.values()
+    assert "metadata.namespace is missing" in text
+
+
+async def test_an_ignored_resource_is_left_alone_and_said_so(world: World) -> None:
+    world.commit({"a.yaml": config_map("a"), "web.yaml": DEPLOYMENT})
+    await world.once()
+    before = await world.get("deployment", "web")
+    world.settings.append('ignore-resources = ["deployments.apps/v1"]')
+    world.commit({"web.yaml": DEPLOYMENT.replace("1.25", "1.26")})
+    status = await world.once()
+    assert status.ready
+    assert status.ignored == 1
+    assert list(status.problems.values()) == [
+        "resource `deployments.apps/v1` ignored globally by flag"
+    ]
+    assert await world.get("deployment", "web") == before

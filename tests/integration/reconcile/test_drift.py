@@ -1,0 +1,170 @@
+"""The running agent puts drift back, keeps what git never mentioned, and survives outages."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from typing import Any
+
+import pytest
+
+from agent.manifest import marks
+from tests.eventually import eventually
+from tests.integration.reconcile.conftest import World
+from tests.integration.reconcile.manifests import DEPLOYMENT, config_map, secret
+
+pytestmark = pytest.mark.asyncio
+
+
+async def data(world: World, name: str) -> Any:
+    live = await world.get("configmap", name)
+    return live["data"] if live else None
+
+
+async def in_step(world: World) -> None:
+    """Wait until the first pass is recorded as good."""
+
+    async def ready() -> bool:
+        status = await world.status()
+        conditions = status.get("conditions") or [{}]
+        return all(condition.get("status") == "True" for condition in conditions)
+
+    await eventually(ready, within=30, what="a first good pass")
+
+
+async def test_a_managed_field_is_put_back(world: World) -> None:
+    world.commit({"a.yaml": config_map("a", x="1")})
+    async with world.running():
+        await in_step(world)
+        await world.do("patch", "configmap", "a", "-p", '{"data":{"x":"edited"}}')
+
+        async def repaired() -> bool:
+            return bool(await data(world, "a") == {"x": "1"})
+
+        await eventually(repaired)
+
+
+async def test_an_unmanaged_field_is_kept_without_a_write(world: World) -> None:
+    world.commit({"web.yaml": DEPLOYMENT})
+    async with world.running():
+        await in_step(world)
+        mark = world.control_plane.mark()
+        await world.do("scale", "deployment", "web", "--replicas=5")
+        await world.do("label", "deployment", "web", "team=blue")
+
+        async def looked_at() -> bool:
+            return any(r.verb == "get" and r.name == "web" for r in world.requests(mark))
+
+        await eventually(looked_at)
+        await asyncio.sleep(0.5)
+        live = await world.get("deployment", "web")
+        assert live is not None
+        assert live["spec"]["replicas"] == 5
+        assert live["metadata"]["labels"]["team"] == "blue"
+        assert world.writes(mark) == []
+
+
+async def test_a_deleted_object_comes_back_and_a_stripped_mark_too(world: World) -> None:
+    world.commit({"a.yaml": config_map("a"), "s.yaml": secret("s", "p")})
+    async with world.running():
+        await in_step(world)
+        first = await world.get("secret", "s")
+        await world.do("delete", "secret", "s")
+        again = await eventually(lambda: world.get("secret", "s"))
+        assert first is not None
+        assert again["metadata"]["uid"] != first["metadata"]["uid"]
+        await world.do("label", "configmap", "a", f"{marks.AGENT}-")
+
+        async def marked() -> bool:
+            live = await world.get("configmap", "a")
+            return bool(live and live["metadata"]["labels"].get(marks.AGENT) == world.name)
+
+        await eventually(marked)
+
+
+async def test_a_change_of_status_alone_costs_nothing(world: World) -> None:
+    world.commit({"web.yaml": DEPLOYMENT})
+    async with world.running():
+        await in_step(world)
+        mark = world.control_plane.mark()
+        live = await world.get("deployment", "web")
+        assert live is not None
+        live["status"] = {"replicas": 1, "observedGeneration": 1}
+        path = f"/apis/apps/v1/namespaces/{world.namespace}/deployments/web/status"
+        await asyncio.to_thread(world.control_plane.client.json, "PUT", path, live)
+        await asyncio.sleep(1.0)
+        assert [r for r in world.requests(mark) if r.resource == "deployments"] == []
+
+
+async def test_the_agents_own_writes_cause_no_further_request(world: World) -> None:
+    world.commit({"a.yaml": config_map("a", x="1")})
+    async with world.running():
+        await in_step(world)
+        mark = world.control_plane.mark()
+        world.commit({"a.yaml": config_map("a", x="2")})
+
+        async def applied() -> bool:
+            return bool(await data(world, "a") == {"x": "2"})
+
+        await eventually(applied)
+        await asyncio.sleep(1.5)
+        touched = [
+            (r.verb, r.query.get("dryRun", "")) for r in world.requests(mark) if r.name == "a"
+        ]
+        assert touched == [("get", ""), ("patch", "All"), ("patch", "")]
+
+
+async def test_a_failing_object_is_retried_alone_until_it_works(world: World) -> None:
+    elsewhere = f"{world.namespace}-later"
+    later = config_map("a").replace("NS", elsewhere)
+    world.commit({"a.yaml": later, "b.yaml": config_map("b")})
+    try:
+        async with world.running():
+            await eventually(lambda: world.get("configmap", "b"))
+            await asyncio.to_thread(world.control_plane.create_namespace, elsewhere)
+
+            async def there() -> str:
+                return await world.do(
+                    "get", "configmap", "a", "-n", elsewhere, "-o", "name", "--ignore-not-found"
+                )
+
+            await eventually(there, within=30)
+            await in_step(world)
+    finally:
+        world.control_plane.remove_namespace(elsewhere)
+
+
+async def test_with_git_away_drift_is_still_put_back_and_nothing_is_pruned(world: World) -> None:
+    world.commit({"a.yaml": config_map("a", x="1"), "b.yaml": config_map("b")})
+    await world.once()
+    shutil.move(world.git.path, f"{world.git.path}.away")
+    async with world.running():
+        await world.do("patch", "configmap", "a", "-p", '{"data":{"x":"edited"}}')
+
+        async def repaired() -> bool:
+            return bool(await data(world, "a") == {"x": "1"})
+
+        await eventually(repaired)
+
+        async def stale() -> bool:
+            return (await world.status()).get("source") == "stale"
+
+        await eventually(stale)
+    assert await world.get("configmap", "b") is not None
+
+
+async def test_the_agent_outlives_the_api_server(world: World) -> None:
+    world.commit({"a.yaml": config_map("a", x="1")})
+    async with world.running():
+        await in_step(world)
+        await asyncio.to_thread(world.control_plane.kill_apiserver)
+        world.commit({"a.yaml": config_map("a", x="2")})
+        await asyncio.sleep(2)
+        await asyncio.to_thread(world.control_plane.restart_apiserver)
+
+        async def applied() -> bool:
+            return bool(await data(world, "a") == {"x": "2"})
+
+        await eventually(applied, within=60)
+        await world.do("delete", "configmap", "a")
+        await eventually(lambda: world.get("configmap", "a"), within=40)
