@@ -1,0 +1,132 @@
+"""The status says what is true, changes only when that changes, and stays small."""
+
+from __future__ import annotations
+
+import pytest
+
+from agent.manifest.errors import ManifestError
+from agent.manifest.keys import ObjectKey
+from agent.plan.change import Action, Outcome
+from agent.reconcile import status
+from agent.reconcile.status import Findings, TrackStatus, derive
+from agent.source.errors import FetchError
+from agent.source.snapshot import Revision, Snapshot, Trust
+
+NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
+EMPTY = TrackStatus(track="shop", repository="https://example.org/r")
+REVISION = Revision("c" * 40, "refs/heads/main", 0, "Ada", "Change")
+GOOD = Snapshot(Trust.NEW, REVISION, "tree")
+
+
+def key(name: str) -> ObjectKey:
+    return ObjectKey("", "ConfigMap", "shop", name)
+
+
+def outcomes(*pairs: tuple[str, Outcome]) -> dict[ObjectKey, Outcome]:
+    return {key(name): outcome for name, outcome in pairs}
+
+
+def good(name: str) -> tuple[str, Outcome]:
+    return name, Outcome(key(name), Action.UNCHANGED)
+
+
+def failed(name: str, error: str = "boom") -> tuple[str, Outcome]:
+    return name, Outcome(key(name), Action.UPDATE, error=error)
+
+
+def ignored(name: str) -> tuple[str, Outcome]:
+    return name, Outcome(key(name), Action.IGNORE, reason="by flag")
+
+
+def whole(*pairs: tuple[str, Outcome]) -> Findings:
+    return Findings(
+        snapshot=GOOD, file_errors=(), outcomes=outcomes(*pairs or [good("a")]), prune_errors=()
+    )
+
+
+def states(found: TrackStatus) -> list[str]:
+    return [condition.status for condition in found.conditions]
+
+
+def test_a_good_pass_is_ready() -> None:
+    found = derive(whole(), previous=EMPTY, now=NOW)
+    assert found.ready
+    assert states(found) == ["True"] * 4
+    assert (found.revision, found.commit, found.source) == (
+        "main@cccccccccccc",
+        "c" * 40,
+        "current",
+    )
+
+
+def test_a_failed_object_counts_as_ignored_and_keeps_its_error() -> None:
+    found = derive(whole(good("a"), failed("b"), ignored("c")), previous=EMPTY, now=NOW)
+    assert (found.discovered, found.applied, found.ignored, found.in_sync) == (3, 1, 2, 1)
+    assert found.problems == {"ConfigMap shop/b": "boom", "ConfigMap shop/c": "by flag"}
+    assert states(found) == ["True", "True", "False", "True"]
+
+
+def test_an_ignored_object_is_no_failure() -> None:
+    assert derive(whole(good("a"), ignored("b")), previous=EMPTY, now=NOW).ready
+
+
+def test_a_step_that_was_not_reached_is_unknown_and_not_true() -> None:
+    error = FetchError("https://example.org/r", "refused")
+    before = derive(whole(good("a"), good("b")), previous=EMPTY, now=NOW)
+    found = derive(
+        Findings(snapshot=Snapshot(Trust.UNREADABLE, error=error)), previous=before, now=LATER
+    )
+    assert states(found) == ["False", "Unknown", "Unknown", "Unknown"]
+    assert (found.discovered, found.in_sync) == (2, 2), "the counters of the last pass stay"
+    assert found.revision == before.revision
+
+
+def test_a_broken_file_is_a_problem_under_its_own_name() -> None:
+    findings = whole()
+    findings.file_errors = (ManifestError("a.yaml", 3, "no"),)
+    findings.prune_errors = None
+    found = derive(findings, previous=EMPTY, now=NOW)
+    assert found.problems == {"a.yaml": "no"}
+    assert states(found) == ["True", "False", "True", "Unknown"]
+    assert found.ignored == 1
+
+
+def test_equal_findings_give_an_equal_status_whenever_they_are_made() -> None:
+    first = derive(whole(good("a"), failed("b")), previous=EMPTY, now=NOW)
+    assert derive(whole(good("a"), failed("b")), previous=first, now=LATER) == first
+
+
+def test_the_message_follows_the_error_and_the_transition_time_the_status() -> None:
+    first = derive(whole(failed("a", "one")), previous=EMPTY, now=NOW)
+    second = derive(whole(failed("a", "two")), previous=first, now=LATER)
+    assert "two" in second.conditions[2].message
+    assert second.conditions[2].last_transition_time == NOW
+    mended = derive(whole(good("a")), previous=second, now=LATER)
+    assert mended.conditions[2].last_transition_time == LATER
+
+
+def test_a_held_plan_is_not_ready_and_names_itself() -> None:
+    findings = whole()
+    findings.held, findings.held_digest = "too many", "abc"
+    found = derive(findings, previous=EMPTY, now=NOW)
+    assert not found.ready
+    assert (found.held, found.held_digest) == ("too many", "abc")
+
+
+@pytest.mark.parametrize("count", [49, 50, 51, 5000])
+def test_the_status_stays_small(count: int) -> None:
+    many = [failed(f"o{number:04}", "x" * 5000) for number in range(count)]
+    found = derive(whole(*many), previous=EMPTY, now=NOW)
+    assert len(found.problems) <= 51
+    assert len(status.write(found)["status"]) < 64 * 1024
+    assert found.discovered == count
+
+
+def test_the_status_reads_back_as_it_was_written() -> None:
+    found = derive(whole(good("a"), failed("b")), previous=EMPTY, now=NOW)
+    assert status.read(status.write(found)) == found
+
+
+@pytest.mark.parametrize("data", [{}, {"status": ""}, {"status": "[]"}, {"status": '{"x": 1}'}])
+def test_what_is_no_status_reads_as_none(data: dict[str, str]) -> None:
+    assert status.read(data) is None
