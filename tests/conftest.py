@@ -1,0 +1,107 @@
+"""What every test may ask for: a cluster, a namespace of its own, and kubectl.
+
+The cluster is a control plane of our own. With ``LIGHTKEEPER_TEST_KUBECONFIG`` set (to anything)
+it is the one that ``KUBECONFIG`` names, and tests that must kill a server or read its audit log
+are skipped. ``KUBECONFIG`` alone is not enough: tests write, and it may be somebody's production.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+
+import pytest
+
+from tests.controlplane.kubectl import Kubectl
+from tests.controlplane.process import ServerError
+from tests.controlplane.server import ControlPlane, find_assets
+
+_ASSETS = pytest.StashKey[Path]()
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The cluster under the tests: kubectl for it, and its control plane if it is our own."""
+
+    kubectl: Kubectl
+    control_plane: ControlPlane | None
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the control plane before the first test that needs it, where no test's timeout runs."""
+    config = session.config
+    needed = any("cluster" in getattr(item, "fixturenames", ()) for item in session.items)
+    if not needed or config.option.collectonly or _foreign_kubeconfig():
+        return
+    capture = config.pluginmanager.getplugin("capturemanager")
+    try:
+        with capture.global_and_fixture_disabled():
+            config.stash[_ASSETS] = find_assets()
+    except ServerError as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """The cluster of this session, whoever it belongs to."""
+    foreign = _foreign_kubeconfig()
+    if foreign:
+        with tempfile.TemporaryDirectory() as cache:
+            yield Cluster(Kubectl(Path(foreign), cache=Path(cache)), control_plane=None)
+    else:
+        with ControlPlane(request.config.stash[_ASSETS]) as own:
+            yield Cluster(own.kubectl, control_plane=own)
+
+
+@pytest.fixture(scope="session")
+def control_plane(cluster: Cluster) -> ControlPlane:
+    """The session's own control plane, which a test may audit, kill and restart."""
+    if cluster.control_plane is None:
+        pytest.skip("needs a control plane of its own; unset LIGHTKEEPER_TEST_KUBECONFIG")
+    return cluster.control_plane
+
+
+@pytest.fixture(scope="session")
+def kubeconfig(cluster: Cluster) -> Path:
+    """The administrator's kubeconfig."""
+    return cluster.kubectl.kubeconfig
+
+
+@pytest.fixture
+def namespace(cluster: Cluster) -> Iterator[str]:
+    """The name of a namespace that exists for this test only, with all that is put into it."""
+    name = f"test-{token_hex(4)}"
+    own = cluster.control_plane
+    if own is None:
+        cluster.kubectl("create", "namespace", name)
+        yield name
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
+    else:
+        if not own.running:  # a test that killed it failed before it started it again
+            own.restart_apiserver()
+        own.create_namespace(name)
+        yield name
+        own.remove_namespace(name)
+
+
+@pytest.fixture
+def kubectl(cluster: Cluster, namespace: str) -> Kubectl:
+    """The administrator's kubectl, in the test's own namespace unless told otherwise."""
+    return cluster.kubectl.within(namespace)
+
+
+def _foreign_kubeconfig() -> str:
+    """The kubeconfig of somebody else's cluster the tests may use, or an empty string."""
+    if not os.environ.get("LIGHTKEEPER_TEST_KUBECONFIG"):
+        return ""
+    path = os.environ.get("KUBECONFIG", "")
+    if not Path(path).is_file():
+        raise pytest.UsageError(
+            "LIGHTKEEPER_TEST_KUBECONFIG is set, but KUBECONFIG does not name a file"
+            f" ({path!r}): set it, or unset both to use a control plane of our own"
+        )
+    return path
