@@ -113,7 +113,7 @@ class FaultProxy:
             request.method,
             self._target + request.path_qs,
             headers=headers,
-            data=await request.read(),
+            data=await request.read() or None,
             ssl=self._ssl,
             timeout=aiohttp.ClientTimeout(total=None),
         ) as answer:

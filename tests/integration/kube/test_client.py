@@ -80,8 +80,10 @@ async def test_a_delete_hits_exactly_the_object_that_was_seen(
     seen = await client.create(CONFIG_MAPS, config_map("a", x="1"), namespace=namespace)
     uid, version = seen["metadata"]["uid"], seen["metadata"]["resourceVersion"]
 
-    async def delete(**preconditions: str) -> None:
-        await client.delete(CONFIG_MAPS, namespace=namespace, name="a", **preconditions)
+    async def delete(*, uid: str, resource_version: str) -> None:
+        await client.delete(
+            CONFIG_MAPS, namespace=namespace, name="a", uid=uid, resource_version=resource_version
+        )
 
     with pytest.raises(Conflict):
         await delete(uid="another", resource_version=version)
