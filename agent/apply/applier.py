@@ -13,6 +13,7 @@ from agent.apply.desired import Desired
 from agent.errors import AgentError
 from agent.kube.client import Client
 from agent.kube.errors import AlreadyExists, BadRequest, Conflict, NotFound
+from agent.manifest import marks
 from agent.manifest.keys import JSONObject
 from agent.plan import lastapplied
 from agent.plan.change import Action, Outcome
@@ -145,7 +146,7 @@ class Applier:
         obj = normalise(desired.object())
         annotation = lastapplied.encode(obj, digest_key=self.digest_key, live=live)
         marked = mark(obj, owner=self.owner, key=desired.key)
-        marked["metadata"]["annotations"][lastapplied.ANNOTATION] = annotation
+        marked["metadata"]["annotations"][marks.LAST_APPLIED] = annotation
         return marked
 
     def _outcome(self, desired: Desired, action: Action, live: JSONObject) -> Outcome:

@@ -16,15 +16,10 @@ from typing import Any, Final
 import msgspec
 
 from agent.manifest.keys import JSONObject
-from agent.plan.merge.normalise import (
-    FOREIGN_LAST_APPLIED,
-    canonical_base64,
-    is_secret,
-    normalise,
-)
+from agent.manifest.marks import LAST_APPLIED, LAST_APPLIED_ANNOTATIONS
+from agent.plan.merge.normalise import canonical_base64, is_secret, normalise
 from agent.plan.merge.values import as_map
 
-ANNOTATION: Final = "lightkeeper.dev/last-applied-configuration"
 DIGEST_PREFIX: Final = "hmac-sha256:"
 TOO_LARGE: Final = 262144
 """Bytes all annotations of an object may have together, names and values (TotalAnnotationSize)."""
@@ -57,7 +52,7 @@ def encode(desired: JSONObject, *, digest_key: bytes, live: JSONObject | None) -
     annotations = {
         name: value
         for name, value in as_map(metadata.get("annotations")).items()
-        if name != ANNOTATION
+        if name != LAST_APPLIED
     }
     obj["metadata"] = {name: value for name, value in metadata.items() if name != "annotations"}
     if annotations:
@@ -79,7 +74,7 @@ def inspect(live: JSONObject) -> Recorded:
     cannot be read ends the search: an older one would delete what has been taken over since.
     """
     annotations = as_map(as_map(live.get("metadata")).get("annotations"))
-    for name in (ANNOTATION, *FOREIGN_LAST_APPLIED):
+    for name in LAST_APPLIED_ANNOTATIONS:
         if name in annotations:
             return _decode(name, annotations[name])
     return Recorded()
@@ -87,7 +82,7 @@ def inspect(live: JSONObject) -> Recorded:
 
 def fits(encoded: str, *, desired: JSONObject, live: JSONObject | None) -> bool:
     """Tell whether the object may carry the annotation besides all its others."""
-    annotations = {**_annotations(live or {}), **_annotations(desired), ANNOTATION: encoded}
+    annotations = {**_annotations(live or {}), **_annotations(desired), LAST_APPLIED: encoded}
     total = sum(
         len(name.encode()) + len(str(value).encode()) for name, value in annotations.items()
     )
@@ -112,7 +107,7 @@ def _decode(name: str, value: Any) -> Recorded:
 def _digested(obj: JSONObject, *, digest_key: bytes, live: JSONObject | None) -> JSONObject:
     recorded = inspect(live or {})
     known: JSONObject = {}
-    if recorded.annotation == ANNOTATION:
+    if recorded.annotation == LAST_APPLIED:
         known = as_map(as_map(recorded.configuration).get("data"))
     stored = as_map((live or {}).get("data"))
     metadata = obj["metadata"]

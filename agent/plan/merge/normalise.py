@@ -11,6 +11,7 @@ import binascii
 from typing import Any, Final
 
 from agent.manifest.keys import JSONObject
+from agent.manifest.marks import FAROS_LAST_APPLIED, KUBECTL_LAST_APPLIED
 from agent.plan.merge.values import as_map
 
 _SERVER_OWNED: Final = frozenset(
@@ -25,12 +26,7 @@ _SERVER_OWNED: Final = frozenset(
         "uid",
     }
 )
-
-FOREIGN_LAST_APPLIED: Final = (
-    "kubectl.kubernetes.io/last-applied-configuration",
-    "faros.pusher.com/last-applied-configuration",
-)
-"""Annotations in which other tools keep their last-applied; exported manifests carry them."""
+_FOREIGN: Final = frozenset({KUBECTL_LAST_APPLIED, FAROS_LAST_APPLIED})  # exports carry them
 
 
 def normalise(desired: JSONObject) -> JSONObject:
@@ -66,9 +62,9 @@ def canonical_base64(value: Any) -> Any:
 def _metadata(metadata: JSONObject) -> JSONObject:
     kept = {name: value for name, value in metadata.items() if name not in _SERVER_OWNED}
     annotations = kept.get("annotations")
-    if isinstance(annotations, dict) and any(name in annotations for name in FOREIGN_LAST_APPLIED):
+    if isinstance(annotations, dict) and any(name in annotations for name in _FOREIGN):
         kept["annotations"] = {
-            name: value for name, value in annotations.items() if name not in FOREIGN_LAST_APPLIED
+            name: value for name, value in annotations.items() if name not in _FOREIGN
         }
     return kept
 

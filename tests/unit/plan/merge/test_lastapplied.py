@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 
 from agent.manifest.keys import GroupVersionKind, JSONObject
+from agent.manifest.marks import LAST_APPLIED
 from agent.plan import lastapplied
 from agent.plan.merge import normalise, three_way
 from tests.unit.plan.merge.objects import deployments
@@ -48,7 +49,7 @@ def test_content_is_compact_sorted_json() -> None:
 
 
 def test_no_last_applied_annotation_is_ever_nested() -> None:
-    names = (lastapplied.ANNOTATION, KUBECTL, FAROS)
+    names = (LAST_APPLIED, KUBECTL, FAROS)
     obj = _carrying(_object(), {**dict.fromkeys(names, "{}"), "mine": "1"})
     assert json.loads(_encode(obj))["metadata"] == {"name": "c", "annotations": {"mine": "1"}}
     alone = _carrying(_object(), dict.fromkeys(names, "{}"))
@@ -64,7 +65,7 @@ def test_status_and_the_servers_metadata_stay_out() -> None:
 @given(desired=deployments())
 def test_what_was_written_is_read(desired: JSONObject) -> None:
     before = copy.deepcopy(desired)
-    live = _carrying(desired, {lastapplied.ANNOTATION: _encode(desired)})
+    live = _carrying(desired, {LAST_APPLIED: _encode(desired)})
     read = lastapplied.read(live)
     assert read is not None
     if not desired["metadata"].get("annotations"):
@@ -106,24 +107,24 @@ class TestSecrets:
     def test_a_lost_key_rewrites_nothing(self) -> None:
         desired = _secret(stringData={"p": PASSWORD})
         written = _encode(desired)
-        live = _carrying(normalise(desired), {lastapplied.ANNOTATION: written})
+        live = _carrying(normalise(desired), {LAST_APPLIED: written})
         assert _encode(desired, live, key=OTHER_KEY) == written
 
     def test_a_changed_value_gets_a_new_digest(self) -> None:
         desired = _secret(stringData={"p": PASSWORD})
-        live = _carrying(normalise(desired), {lastapplied.ANNOTATION: _encode(desired)})
+        live = _carrying(normalise(desired), {LAST_APPLIED: _encode(desired)})
         changed = _secret(stringData={"p": "another"})
         assert _encode(changed, live) == _encode(changed)
 
     def test_a_drifted_value_gets_the_digest_of_the_desired_one(self) -> None:
         desired = _secret(stringData={"p": PASSWORD})
         drifted = _secret(data={"p": _b64("drifted")})
-        live = _carrying(drifted, {lastapplied.ANNOTATION: _encode(desired, key=OTHER_KEY)})
+        live = _carrying(drifted, {LAST_APPLIED: _encode(desired, key=OTHER_KEY)})
         assert _encode(desired, live) == _encode(desired)
 
     def test_a_dropped_key_is_deleted_by_the_digest_alone(self) -> None:
         before = _secret(stringData={"p": PASSWORD, "q": "x"})
-        live = _carrying(normalise(before), {lastapplied.ANNOTATION: _encode(before)})
+        live = _carrying(normalise(before), {LAST_APPLIED: _encode(before)})
         patch = three_way(
             gvk=GroupVersionKind("", "v1", "Secret"),
             last_applied=lastapplied.read(live),
@@ -149,7 +150,7 @@ class TestReading:
             ({}, ""),
             ({FAROS: "{}"}, FAROS),
             ({FAROS: "{}", KUBECTL: "{}"}, KUBECTL),
-            ({FAROS: "{}", KUBECTL: "{}", lastapplied.ANNOTATION: "{}"}, lastapplied.ANNOTATION),
+            ({FAROS: "{}", KUBECTL: "{}", LAST_APPLIED: "{}"}, LAST_APPLIED),
         ],
         ids=["none", "Faros'", "kubectl's", "ours"],
     )
@@ -162,9 +163,9 @@ class TestReading:
 
     @pytest.mark.parametrize("value", ["", "{", "[]", "null", "3", 3, None], ids=repr)
     def test_what_cannot_be_read_is_unknown_and_says_so(self, value: Any) -> None:
-        live = _carrying(_object(), {lastapplied.ANNOTATION: value, KUBECTL: "{}"})
+        live = _carrying(_object(), {LAST_APPLIED: value, KUBECTL: "{}"})
         assert lastapplied.read(live) is None
-        assert lastapplied.ANNOTATION in lastapplied.inspect(live).problem
+        assert LAST_APPLIED in lastapplied.inspect(live).problem
 
     @pytest.mark.parametrize("metadata", [None, {}, {"annotations": None}], ids=repr)
     def test_an_object_without_annotations(self, metadata: Any) -> None:
@@ -173,12 +174,12 @@ class TestReading:
 
 class TestSize:
     def test_all_annotations_count_with_their_names(self) -> None:
-        room = lastapplied.TOO_LARGE - len(lastapplied.ANNOTATION) - len("ä".encode()) - 1
+        room = lastapplied.TOO_LARGE - len(LAST_APPLIED) - len("ä".encode()) - 1
         live = _carrying(_object(), {"ä": "1"})
         assert lastapplied.fits("x" * room, desired=_object(), live=live)
         assert not lastapplied.fits("x" * (room + 1), desired=_object(), live=live)
 
     def test_the_annotation_that_is_replaced_does_not_count(self) -> None:
-        old = _carrying(_object(), {lastapplied.ANNOTATION: "x" * lastapplied.TOO_LARGE})
+        old = _carrying(_object(), {LAST_APPLIED: "x" * lastapplied.TOO_LARGE})
         assert lastapplied.fits("x", desired=_object(), live=old)
         assert lastapplied.fits("x", desired=_object(), live=None)
