@@ -1,0 +1,133 @@
+"""Credentials for a repository: the value, how a secret's bytes are read, who provides it.
+
+Light on purpose: the worker process imports it. Providers that read files are in ``providers``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Protocol
+
+from agent.source.errors import AuthError, CredentialsError
+from agent.source.url import GitUrl
+
+
+class CredentialKind(StrEnum):
+    """What is shown to the server."""
+
+    NONE = "none"
+    SSH_KEY = "ssh-key"
+    BASIC = "basic"
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Credentials:
+    """What to show a server, and what to believe it by.
+
+    ``secret`` is the private key (PEM or OpenSSH) or the password. ``known_hosts`` is the text of
+    a known_hosts file, "" for the machine's own. ``ca_file`` replaces the machine's certificate
+    authorities.
+    """
+
+    kind: CredentialKind = CredentialKind.NONE
+    username: str = ""
+    secret: bytes = b""
+    passphrase: str = ""
+    known_hosts: str = ""
+    ca_file: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credentials(kind={self.kind.value!r}, …)"
+
+    def scrub(self, text: str) -> str:
+        """Return ``text`` with every secret of these credentials blanked out."""
+        for secret in (self.secret.decode(errors="replace").strip(), self.passphrase):
+            if secret:
+                text = text.replace(secret, "***")
+        return text
+
+
+class CredentialProvider(Protocol):
+    """Where a track's credentials come from."""
+
+    async def get(self) -> Credentials:
+        """Return the credentials as they are now: called at each poll, so rotation works.
+
+        Raises CredentialsError, whose message says what is missing and never quotes a secret.
+        """
+        ...
+
+
+def ssh_key(secret: bytes) -> Credentials:
+    """Make credentials from a private key's bytes (secret type ``SSH``)."""
+    if not secret.strip():
+        raise CredentialsError("the SSH private key is empty")
+    return Credentials(kind=CredentialKind.SSH_KEY, secret=secret)
+
+
+def basic_auth(secret: bytes) -> Credentials:
+    """Make credentials from ``<username>:<password>`` (secret type ``HTTPBasicAuth``).
+
+    Split at the first colon, so a password may contain colons; one newline at the end, which
+    editors and ``kubectl create secret --from-file`` leave there, is not part of it.
+    """
+    username, colon, password = secret.removesuffix(b"\n").removesuffix(b"\r").partition(b":")
+    if not colon:
+        raise CredentialsError(
+            "you must specify the secret as <username>:<password> for credential type HTTPBasicAuth"
+        )
+    try:
+        name = username.decode()
+    except UnicodeDecodeError:
+        raise CredentialsError("the username of an HTTPBasicAuth secret is not UTF-8") from None
+    return Credentials(kind=CredentialKind.BASIC, username=name, secret=password)
+
+
+def for_url(credentials: Credentials, url: GitUrl) -> Credentials:
+    """Complete credentials with what the URL carries, explicit ones winning; raise AuthError.
+
+    For ssh a password in the URL is the key's passphrase (faros.md section 4.1).
+    """
+    if url.is_ssh:
+        return _for_ssh(credentials, url)
+    if url.is_http:
+        return _for_http(credentials, url)
+    return replace(credentials, kind=CredentialKind.NONE)
+
+
+def _for_ssh(credentials: Credentials, url: GitUrl) -> Credentials:
+    if credentials.kind is not CredentialKind.SSH_KEY:
+        raise AuthError(
+            url.redacted(),
+            "a private key is required for ssh",
+            hint="give the track a deploy-key of type SSH",
+        )
+    return replace(
+        credentials,
+        username=url.user or credentials.username or "git",
+        passphrase=credentials.passphrase or url.password,
+    )
+
+
+def _for_http(credentials: Credentials, url: GitUrl) -> Credentials:
+    if credentials.kind is CredentialKind.SSH_KEY:
+        raise AuthError(
+            url.redacted(),
+            f"an SSH key cannot be used over {url.scheme}",
+            hint="use a deploy-key of type HTTPBasicAuth, or an ssh URL",
+        )
+    if credentials.kind is CredentialKind.NONE and (url.user or url.password):
+        credentials = replace(
+            credentials,
+            kind=CredentialKind.BASIC,
+            username=url.user,
+            secret=url.password.encode(),
+        )
+    if credentials.kind is CredentialKind.BASIC and not (
+        credentials.username and credentials.secret
+    ):
+        raise AuthError(
+            url.redacted(), "for HTTP, both username and password are required, or neither"
+        )
+    return credentials

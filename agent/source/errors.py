@@ -1,0 +1,76 @@
+"""What can be wrong with a repository.
+
+::
+
+    SourceError
+    ├── UnsupportedUrl       the URL cannot be read, or names a transport that is not offered
+    ├── FetchError           the server cannot be reached or does not answer as git does
+    │   └── FetchTimeout     it did not answer within the deadline
+    ├── AuthError            credentials, host key or certificate: one side does not trust the other
+    ├── ReferenceNotFound    the repository has no such branch, tag, ref or commit
+    └── PathNotFound         the revision has no manifest file under the sub-path
+    CredentialsError         a credential cannot be read; the source turns it into an AuthError
+    MirrorDamaged            the copy on disk is broken; handled by rebuilding it, never shown alone
+
+Every message is ``URL: reason; hint``, the URL without user, password or query.
+"""
+
+from __future__ import annotations
+
+from agent.errors import AgentError
+
+
+class SourceError(AgentError):
+    """A repository cannot be reached or read.
+
+    ``url`` is the redacted URL, ``reason`` what happened, ``hint`` what to do about it.
+    """
+
+    retryable = True
+
+    def __init__(self, url: str, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"{url}: {reason}; {hint}" if hint else f"{url}: {reason}")
+        self.url = url
+        self.reason = reason
+        self.hint = hint
+
+
+class UnsupportedUrl(SourceError):
+    """The URL is malformed, or its transport is not offered."""
+
+    retryable = False
+
+
+class FetchError(SourceError):
+    """The server cannot be reached, or does not answer as a git server does."""
+
+
+class FetchTimeout(FetchError):
+    """The deadline passed before the server had answered; the connection has been killed."""
+
+
+class AuthError(SourceError):
+    """The server refused the credentials, or its host key or certificate is not trusted."""
+
+    retryable = False
+
+
+class ReferenceNotFound(SourceError):
+    """The repository was reached and has no such reference."""
+
+
+class PathNotFound(SourceError):
+    """The revision has no manifest file under the sub-path (faros.md section 4.5).
+
+    An error and not an empty set of objects: a typo must not delete everything.
+    """
+
+
+class CredentialsError(AgentError):
+    """A credential cannot be read or makes no sense; the message never quotes it."""
+
+
+class MirrorDamaged(AgentError):
+    """The repository on disk is broken: an object is missing, a pack is cut, HEAD is gone."""
+
+    retryable = True

@@ -1,0 +1,82 @@
+"""The one place that imports pygit2 and sets libgit2's process-wide options.
+
+Others write ``from agent.source.libgit import pygit2``: the import itself needs a readable bundle
+of certificate authorities, and the options must be set before the first use.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+__all__ = ["ca_file", "pygit2", "set_homedir", "set_network_timeout"]
+
+_CA_FILES: Final = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # RHEL, Fedora
+    "/etc/pki/tls/certs/ca-bundle.crt",  # older RHEL
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+    "/etc/ssl/cert.pem",  # Alpine without ca-certificates, macOS
+)
+_OBJECT_CACHE_BYTES: Final = 16 << 20  # libgit2's default of 256 MiB is for a work tree's owner
+
+
+def ca_file() -> str:
+    """Return the bundle of certificate authorities to trust.
+
+    ``SSL_CERT_FILE`` if readable, else the distribution's, else certifi's.
+    """
+    for candidate in (os.environ.get("SSL_CERT_FILE", ""), *_CA_FILES):
+        if candidate and os.access(candidate, os.R_OK) and Path(candidate).stat().st_size:
+            return candidate
+    import certifi
+
+    return certifi.where()
+
+
+@contextmanager
+def _certificate_authorities() -> Iterator[None]:
+    """Let the import find the CA file (without one it raises), and leave no trace of it."""
+    before = os.environ.get("SSL_CERT_FILE")
+    os.environ["SSL_CERT_FILE"] = ca_file()
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["SSL_CERT_FILE"]
+        else:
+            os.environ["SSL_CERT_FILE"] = before
+
+
+with _certificate_authorities():
+    import pygit2
+
+
+def set_homedir(folder: Path) -> None:
+    """Say where libgit2 looks for ``.ssh/known_hosts``."""
+    pygit2.settings.homedir = str(folder)
+
+
+def set_network_timeout(seconds: float) -> None:
+    """Bound a connect and each single read; libgit2 waits for ever by default."""
+    milliseconds = max(1, int(seconds * 1000))
+    pygit2.settings.server_connect_timeout = milliseconds
+    pygit2.settings.server_timeout = milliseconds
+
+
+def _configure() -> None:
+    # A volume's files often belong to another uid than the container's.
+    pygit2.settings.owner_validation = False
+    pygit2.settings.cache_max_size(_OBJECT_CACHE_BYTES)
+    # The last good revision must survive a power cut.
+    pygit2.settings.enable_fsync_gitdir(True)
+    levels = pygit2.enums.ConfigLevel
+    for level in (levels.PROGRAMDATA, levels.SYSTEM, levels.XDG, levels.GLOBAL):
+        # Somebody's ~/.gitconfig must not redirect a URL or switch verification off.
+        pygit2.settings.search_path[level] = ""
+
+
+_configure()

@@ -1,0 +1,232 @@
+"""A small pool of git workers: started when needed, reused, reaped when idle, killed in time.
+
+Knows processes and lines, not repositories.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from agent.errors import AgentError
+from agent.source import protocol
+
+_ANSWER_LIMIT: Final = 64 << 20  # bytes of one answer: some 800,000 refs
+_KILL_SECONDS: Final = 0.5  # a killed process is gone in a millisecond, unless its disk hangs
+_TIMER_SLACK_SECONDS: Final = 0.05  # a timer may fire a little early
+_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+class WorkerDied(AgentError):
+    """A worker ended, or talked nonsense, in the middle of a call."""
+
+    retryable = True
+
+
+def worker_command() -> list[str]:
+    """Return the command that starts a worker, its own arguments not included."""
+    if getattr(sys, "frozen", False):
+        return [sys.executable, "git-worker"]
+    # -P: whatever lies in the working directory must not be importable.
+    return [sys.executable, "-P", "-m", "agent.source.worker"]
+
+
+def worker_environment(environ: Mapping[str, str], *, ca_file: str) -> dict[str, str]:
+    """Return the environment of a worker: what it needs, and nothing that may be a secret.
+
+    A frozen binary's loader points LD_LIBRARY_PATH at the bundle; a child gets the user's own.
+    ``ca_file`` replaces the machine's certificate authorities.
+    """
+    environment = {name: environ[name] for name in _INHERITED if name in environ}
+    if getattr(sys, "frozen", False):
+        original = environ.get("LD_LIBRARY_PATH_ORIG", "")
+        # The loader's own: without them a one-file binary would unpack itself once more.
+        environment |= {name: environ[name] for name in environ if name.startswith("_PYI_")}
+    else:
+        original = environ.get("LD_LIBRARY_PATH", "")
+        environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+    if original:
+        environment["LD_LIBRARY_PATH"] = original
+    if ca_file:
+        environment["SSL_CERT_FILE"] = ca_file
+        environment.pop("SSL_CERT_DIR", None)
+    return environment
+
+
+class _Worker:
+    """One process and its private home folder."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, homedir: Path, trust: tuple[str, int]
+    ) -> None:
+        self.process = process
+        self.trust = trust
+        self.idle_since = 0.0
+        self._homedir = homedir
+
+    @classmethod
+    async def start(cls, scratch: Path | None, trust: tuple[str, int]) -> _Worker:
+        homedir = Path(tempfile.mkdtemp(prefix="git-worker-", dir=scratch))
+        process = None
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *worker_command(),
+                *("--homedir", str(homedir)),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                env=worker_environment(os.environ, ca_file=trust[0]),
+                limit=_ANSWER_LIMIT,
+                start_new_session=True,  # to be killed whole; Ctrl-C is for the agent
+            )
+        finally:
+            if process is None:
+                shutil.rmtree(homedir, ignore_errors=True)
+        return cls(process, homedir, trust)
+
+    async def ask(self, request: protocol.Request) -> protocol.Answer:
+        """Send a request and wait for its answer; raise WorkerDied."""
+        if self.process.stdin is None or self.process.stdout is None:
+            raise WorkerDied("the git worker has no pipes")
+        try:
+            self.process.stdin.write(protocol.encode(request))
+            await self.process.stdin.drain()
+            line = await self.process.stdout.readline()
+            if not line:
+                code = await self.process.wait()
+                raise WorkerDied(f"the git worker ended in the middle of a call (exit code {code})")
+            return protocol.decode_answer(line)
+        except (OSError, ValueError, msgspec.DecodeError) as error:
+            raise WorkerDied(f"the git worker cannot be talked to: {error}") from None
+
+    def kill(self) -> None:
+        """End the process now and remove its folder; the event loop reaps it."""
+        if self.process.returncode is None:
+            with suppress(ProcessLookupError):
+                # Its whole session: a one-file binary is a loader and the real process.
+                os.killpg(self.process.pid, signal.SIGKILL)
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+        shutil.rmtree(self._homedir, ignore_errors=True)
+
+    async def ended(self) -> None:
+        """Return when the killed process is gone, or after half a second."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_KILL_SECONDS):
+                await self.process.wait()
+
+
+class WorkerPool:
+    """At most ``size`` workers; one idle for ``idle_seconds`` is ended.
+
+    A worker only ever trusts one set of certificate authorities: libgit2 adds, never replaces.
+    ``scratch`` is where workers keep known_hosts while they run; None is the system's own.
+    """
+
+    def __init__(
+        self, *, size: int = 8, idle_seconds: float = 60, scratch: Path | None = None
+    ) -> None:
+        self._size = size
+        self._slots = asyncio.Semaphore(size)
+        self._idle_seconds = idle_seconds
+        self._scratch = scratch
+        self._idle: list[_Worker] = []
+        self._alive: set[_Worker] = set()
+        self._closed = False
+
+    async def call(self, request: protocol.Request, *, seconds: float) -> protocol.Answer:
+        """Ask a worker; whatever it does, return or raise within ``seconds`` and half a second.
+
+        Raises TimeoutError (the worker is then dead) and WorkerDied.
+        """
+        async with asyncio.timeout(seconds), self._slots:
+            self._refuse_if_closed()
+            trust = _trust_of(request.credentials.ca_file)
+            with suppress(WorkerDied):  # while idle, perhaps: the request is harmless to repeat
+                if (idle := self._take_idle(trust)) is not None:
+                    return await self._ask(idle, request)
+            return await self._ask(await self._start(trust), request)
+
+    async def close(self) -> None:
+        """Kill every worker, busy ones too, and wait for their end."""
+        self._closed = True
+        for worker in tuple(self._alive):
+            await self._end(worker)
+        for _ in range(self._size):  # a call that was starting a worker ends it itself
+            await self._slots.acquire()
+        for _ in range(self._size):
+            self._slots.release()
+
+    async def _ask(self, worker: _Worker, request: protocol.Request) -> protocol.Answer:
+        done = False
+        try:
+            self._refuse_if_closed()
+            answer = await worker.ask(request)
+            done = True
+        finally:  # also when cancelled: a worker in the middle of a call is of no more use
+            if done and not self._closed:
+                self._park(worker)
+            else:
+                await self._end(worker)
+        return answer
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise WorkerDied("the pool of git workers is closed")
+
+    def _take_idle(self, trust: tuple[str, int]) -> _Worker | None:
+        self._reap()
+        for worker in reversed(self._idle):
+            if worker.trust == trust:
+                self._idle.remove(worker)
+                return worker
+        return None
+
+    async def _start(self, trust: tuple[str, int]) -> _Worker:
+        if self._idle and len(self._alive) >= self._size:  # they trust other authorities
+            await self._end(self._idle.pop(0))
+        worker = await _Worker.start(self._scratch, trust)
+        self._alive.add(worker)
+        return worker
+
+    def _park(self, worker: _Worker) -> None:
+        worker.idle_since = time.monotonic()
+        self._idle.append(worker)
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._idle_seconds + _TIMER_SLACK_SECONDS, self._reap)
+
+    def _reap(self) -> None:
+        oldest = time.monotonic() - self._idle_seconds
+        for worker in [w for w in self._idle if w.idle_since <= oldest or _is_dead(w)]:
+            self._idle.remove(worker)
+            worker.kill()  # the event loop collects its exit code
+        self._alive = {worker for worker in self._alive if not _is_dead(worker)}
+
+    async def _end(self, worker: _Worker) -> None:
+        if worker in self._idle:
+            self._idle.remove(worker)
+        worker.kill()
+        await worker.ended()
+        self._alive.discard(worker)
+
+
+def _is_dead(worker: _Worker) -> bool:
+    return worker.process.returncode is not None
+
+
+def _trust_of(ca_file: str) -> tuple[str, int]:
+    """Return what tells one set of authorities from another: the file and when it changed."""
+    try:
+        return ca_file, os.stat(ca_file).st_mtime_ns if ca_file else 0
+    except OSError:
+        return ca_file, 0

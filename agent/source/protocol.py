@@ -1,0 +1,82 @@
+"""What the agent and its git worker say to each other: one JSON document a line.
+
+Requests go over the worker's standard input, credentials included, so that no secret is ever in an
+argument or an environment variable.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from agent.source.credentials import Credentials
+from agent.source.resolve import Listing
+
+FailureKind = Literal["auth", "certificate", "host-key", "unreachable", "sha-refused", "mirror"]
+"""Who said no: the server to us (auth), we to the server (certificate, host-key), the network or
+the server's git (unreachable), the server to a fetch by id, or the repository on our disk."""
+
+
+class ListRefs(msgspec.Struct, tag="list", frozen=True):
+    """List the remote's refs that start with one of ``prefixes`` or point to ``commit``.
+
+    ``timeout`` bounds a connect and each read, in seconds; the caller keeps the real deadline.
+    """
+
+    url: str
+    prefixes: tuple[str, ...]
+    commit: str
+    credentials: Credentials
+    timeout: float
+
+
+class FetchRef(msgspec.Struct, tag="fetch", frozen=True):
+    """Fetch ``refspec`` into the bare repository ``mirror``; ``depth`` 0 is the whole history."""
+
+    url: str
+    mirror: str
+    refspec: str
+    depth: int
+    credentials: Credentials
+    timeout: float
+
+
+class Refs(msgspec.Struct, tag="refs", frozen=True):
+    """The answer to ListRefs."""
+
+    listing: Listing
+
+
+class Fetched(msgspec.Struct, tag="fetched", frozen=True):
+    """The answer to FetchRef. A ref the remote does not have is silently not fetched."""
+
+
+class Failure(msgspec.Struct, tag="failure", frozen=True):
+    """The request failed; ``reason`` contains no secret."""
+
+    kind: FailureKind
+    reason: str
+
+
+Request = ListRefs | FetchRef
+Answer = Refs | Fetched | Failure
+
+_encoder = msgspec.json.Encoder()
+_request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(ListRefs | FetchRef)
+_answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Refs | Fetched | Failure)
+
+
+def encode(message: Request | Answer) -> bytes:
+    """Return one line, newline included."""
+    return _encoder.encode(message) + b"\n"
+
+
+def decode_request(line: bytes) -> Request:
+    """Read a line the agent wrote; raise msgspec.DecodeError."""
+    return _request_decoder.decode(line)
+
+
+def decode_answer(line: bytes) -> Answer:
+    """Read a line the worker wrote; raise msgspec.DecodeError."""
+    return _answer_decoder.decode(line)

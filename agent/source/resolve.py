@@ -1,0 +1,79 @@
+"""Which ref of a remote a track's ``reference`` means. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_FULL_SHA: Final = re.compile(r"[0-9a-f]{40}")
+_PEELED: Final = "^{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A remote's refs: name -> id, an annotated tag's commit under ``name^{}``.
+
+    ``head`` is the ref HEAD points to, "" when the server does not say.
+    """
+
+    refs: dict[str, str]
+    head: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to fetch: ``source`` is the left side of a refspec (a ref's name or a commit id).
+
+    ``name`` is what people are shown: the ref's full name, or the commit id if that was asked for.
+    """
+
+    commit: str
+    source: str
+    name: str
+
+
+def wanted_commit(reference: str) -> str:
+    """Return the full commit id a reference is, lowercase, or "" when it is not one."""
+    lowered = reference.lower()
+    return lowered if _FULL_SHA.fullmatch(lowered) else ""
+
+
+def candidates(reference: str) -> tuple[str, ...]:
+    """Return the refs a reference may mean, best first: tag, branch, exact name, ``refs/NAME``.
+
+    ``origin/NAME`` is a branch's name in a clone, which is how Faros users may have written it
+    (faros.md section 4.3). An empty reference and ``HEAD`` mean the remote's HEAD.
+    """
+    if reference in {"", "HEAD"}:
+        return ("HEAD",)
+    names = [f"refs/tags/{reference}", f"refs/heads/{reference}"]
+    names.append(reference if reference.startswith("refs/") else f"refs/{reference}")
+    in_clone = reference.removeprefix("refs/remotes/")
+    if in_clone.startswith("origin/"):
+        names.append(f"refs/heads/{in_clone.removeprefix('origin/')}")
+    return tuple(names)
+
+
+def resolve(reference: str, listing: Listing) -> Target | None:
+    """Return what a reference means on a remote, None when it has no such ref.
+
+    A full commit id is always taken as it is, since only a fetch can tell whether the remote has
+    it; when some ref points to it the ref is fetched, which servers refuse less often.
+    """
+    for name in candidates(reference):
+        if name in listing.refs:
+            return _target(name, listing)
+    commit = wanted_commit(reference)
+    if not commit:
+        return None
+    for name, found in listing.refs.items():
+        if found == commit:
+            return Target(commit, name.removesuffix(_PEELED), commit)
+    return Target(commit, commit, commit)
+
+
+def _target(name: str, listing: Listing) -> Target:
+    commit = listing.refs.get(name + _PEELED, listing.refs[name])
+    shown = listing.head if name == "HEAD" and listing.head else name
+    return Target(commit, name, shown)

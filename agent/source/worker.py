@@ -1,0 +1,199 @@
+"""The git worker: a process that makes one network call at a time, and may be killed in it.
+
+A thread that hangs in libgit2 cannot be stopped and its timeouts are per read, so a server that
+sends a byte a second beats them; a process can be killed at the deadline. Started as
+``python -m agent.source.worker`` or, frozen, ``lightkeeper git-worker``. Imports pygit2 and
+msgspec only. It keeps nothing, writes no log, and ends when its standard input or its parent does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import queue
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from agent.source import libgit
+from agent.source.credentials import CredentialKind, Credentials
+from agent.source.libgit import pygit2
+from agent.source.protocol import (
+    Answer,
+    Failure,
+    FailureKind,
+    Fetched,
+    FetchRef,
+    ListRefs,
+    Refs,
+    Request,
+    decode_request,
+    encode,
+)
+from agent.source.resolve import Listing
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+class _Rejected(Exception):
+    """Raised inside a libgit2 callback; comes out of the libgit2 call unchanged."""
+
+    def __init__(self, kind: FailureKind, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+class _Callbacks(pygit2.RemoteCallbacks):
+    """Shows the credentials once, and believes no unknown host or certificate."""
+
+    def __init__(self, given: Credentials, *, over_ssh: bool) -> None:
+        super().__init__()
+        self._given = given
+        self._over_ssh = over_ssh
+        self._shown = False
+
+    def credentials(
+        self,
+        url: str,
+        username_from_url: str | None,
+        allowed_types: pygit2.enums.CredentialType,
+    ) -> pygit2.UserPass | pygit2.Keypair:
+        """Return what to show; libgit2 asks again for ever when the server refuses it."""
+        if self._given.kind is CredentialKind.NONE:
+            raise _Rejected("auth", "the server asks for credentials and none are configured")
+        if self._shown:
+            raise _Rejected("auth", self._refusal())
+        self._shown = True
+        secret = self._given.secret.decode(errors="surrogateescape")
+        if self._given.kind is CredentialKind.BASIC:
+            return pygit2.UserPass(self._given.username, secret)
+        if not allowed_types & pygit2.enums.CredentialType.SSH_KEY:
+            raise _Rejected("auth", "the server accepts no public keys")
+        return pygit2.KeypairFromMemory(self._given.username, None, secret, self._given.passphrase)
+
+    def certificate_check(
+        self,
+        certificate: None,
+        valid: bool,
+        host: bytes,
+    ) -> bool:
+        """Return libgit2's verdict; without this method pygit2 accepts any ssh host key."""
+        if valid:
+            return True
+        name = os.fsdecode(host)
+        if self._over_ssh:
+            raise _Rejected("host-key", f"the host key of {name} is not in known_hosts")
+        raise _Rejected("certificate", f"the certificate of {name} is not trusted")
+
+    def _refusal(self) -> str:
+        if self._given.kind is CredentialKind.BASIC:
+            return "the server refused the user name or password"
+        return f"the server refused the SSH key for user {self._given.username!r}"
+
+
+def serve(requests: queue.SimpleQueue[bytes], answers: BinaryIO, *, homedir: Path) -> None:
+    """Answer requests until the process ends."""
+    while True:
+        request = decode_request(requests.get())
+        answers.write(encode(answer(request, homedir=homedir)))
+        answers.flush()
+
+
+def answer(request: Request, *, homedir: Path) -> Answer:
+    """Make the call; every way git has to fail is a Failure."""
+    _write_known_hosts(homedir, request.credentials.known_hosts)
+    libgit.set_network_timeout(request.timeout)
+    try:
+        if isinstance(request, ListRefs):
+            return _list(request)
+        return _fetch(request)
+    except _Rejected as error:
+        return Failure(error.kind, str(error))
+    except (pygit2.GitError, ValueError, OSError, KeyError) as error:
+        told = error.args[0] if error.args else type(error).__name__  # str(KeyError) is quoted
+        reason = request.credentials.scrub(" ".join(str(told).split()))
+        return Failure(_kind_of(reason), reason)
+
+
+def _list(request: ListRefs) -> Answer:
+    if request.url.startswith("/") and not os.path.isdir(request.url):
+        # libgit2 would say "unsupported URL protocol".
+        return Failure("unreachable", "there is no such folder")
+    remote = pygit2.Repository().remotes.create_anonymous(request.url)
+    refs: dict[str, str] = {}
+    head = ""
+    for found in remote.list_heads(callbacks=_callbacks(request)):
+        name = found.name or ""
+        if name.startswith(request.prefixes) or str(found.oid) == request.commit:
+            refs[name] = str(found.oid)
+        if name == "HEAD":
+            head = found.symref_target or ""
+    return Refs(Listing(refs, head))
+
+
+def _fetch(request: FetchRef) -> Answer:
+    try:
+        mirror = pygit2.Repository(request.mirror)
+    except pygit2.GitError as error:
+        return Failure("mirror", str(error))
+    try:
+        remote = mirror.remotes.create_anonymous(request.url)
+        remote.fetch([request.refspec], callbacks=_callbacks(request), depth=request.depth)
+    finally:
+        mirror.free()  # the garbage collector would keep packs open that others have removed
+    return Fetched()
+
+
+def _callbacks(request: Request) -> _Callbacks:
+    return _Callbacks(request.credentials, over_ssh=not request.url.startswith("http"))
+
+
+def _kind_of(reason: str) -> FailureKind:
+    # libgit2 gives every one of these the same class and code.
+    lowered = reason.lower()
+    if "cannot fetch a specific object" in lowered or "unexpected packet type" in lowered:
+        return "sha-refused"
+    if "certificate" in lowered:
+        return "certificate"
+    if "authenticat" in lowered or "status code: 403" in lowered or "private key" in lowered:
+        return "auth"
+    return "unreachable"
+
+
+def _write_known_hosts(homedir: Path, text: str) -> None:
+    folder = homedir / ".ssh"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    (folder / "known_hosts").write_text(text)
+
+
+def _read_requests(requests: queue.SimpleQueue[bytes]) -> None:
+    for line in sys.stdin.buffer:
+        requests.put(line)
+    # The main thread may be inside libgit2: only the process's end can interrupt it.
+    os._exit(0)
+
+
+def _die_with_parent() -> None:
+    # The end of standard input says the same, unless libgit2 keeps the reading thread from it.
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the worker; never returns."""
+    parser = argparse.ArgumentParser(prog="git-worker")
+    parser.add_argument("--homedir", type=Path, required=True)
+    arguments = parser.parse_args(argv)
+    _die_with_parent()
+    libgit.set_homedir(arguments.homedir)
+    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
+    serve(requests, sys.stdout.buffer, homedir=arguments.homedir)
+
+
+if __name__ == "__main__":
+    main()

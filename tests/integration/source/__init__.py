@@ -1,0 +1,1 @@
+"""Promises of the source package, against real git servers."""

@@ -1,0 +1,161 @@
+"""The life of a worker process: light, reused, reaped, and gone with its parent."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from agent.source.credentials import Credentials
+from agent.source.fetcher import Fetcher
+from agent.source.pool import WorkerDied, WorkerPool, worker_command, worker_environment
+from agent.source.protocol import ListRefs, encode
+from agent.source.snapshot import Trust
+from tests.gitservers.broken import listener
+from tests.integration.source.conftest import Remote, Track
+from tests.integration.source.processes import eventually, is_running, worker_pids
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
+
+
+def _hanging(port: int) -> ListRefs:
+    return ListRefs(f"http://127.0.0.1:{port}/x", ("HEAD",), "", Credentials(), timeout=60)
+
+
+async def test_a_worker_serves_poll_after_poll(local: Remote, track: Track) -> None:
+    local.upstream.commit({"deploy/a.yaml": "1"})
+    await track(local).poll()
+    first = worker_pids()
+    await track(local).poll()
+    assert worker_pids() == first
+    assert len(first) == 1
+
+
+async def test_no_secret_is_in_a_workers_arguments_or_environment(
+    https: Remote, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIGHTKEEPER_TEST_TOKEN", "c4nary")
+    https.upstream.commit({"deploy/a.yaml": "1"})
+    assert (await track(https).poll()).error is None
+    (pid,) = worker_pids()
+    for file in ("cmdline", "environ"):
+        assert b"c4nary" not in Path(f"/proc/{pid}/{file}").read_bytes()  # noqa: ASYNC240
+
+
+async def test_an_idle_worker_is_ended() -> None:
+    pool = WorkerPool(idle_seconds=0.1)
+    async with listener(trickle=False) as port:
+        with pytest.raises(TimeoutError):
+            await pool.call(_hanging(port), seconds=0.5)
+    await pool.call(_hanging(1), seconds=10)  # nobody listens: answered with a failure
+    await eventually(lambda: worker_pids() == [])
+    await pool.close()
+
+
+async def test_workers_are_no_more_than_the_pool_allows() -> None:
+    pool = WorkerPool(size=2)
+    async with listener(trickle=False) as port:
+        calls = [asyncio.create_task(pool.call(_hanging(port), seconds=2)) for _ in range(5)]
+        await eventually(lambda: len(worker_pids()) == 2)
+        results = await asyncio.gather(*calls, return_exceptions=True)
+    assert all(isinstance(result, TimeoutError) for result in results)
+    assert worker_pids() == []
+    await pool.close()
+
+
+async def test_a_worker_killed_in_a_call_is_an_error_and_the_next_call_works(
+    local: Remote, track: Track
+) -> None:
+    local.upstream.commit({"deploy/a.yaml": "1"})
+    pool = WorkerPool()
+    async with listener(trickle=False) as port:
+        call = asyncio.create_task(pool.call(_hanging(port), seconds=20))
+        await eventually(lambda: len(worker_pids()) == 1)
+        os.kill(worker_pids()[0], signal.SIGKILL)
+        with pytest.raises(WorkerDied, match="ended in the middle"):
+            await call
+    await pool.close()
+    assert (await track(local).poll()).trust is Trust.NEW
+
+
+async def test_an_idle_worker_that_died_is_replaced(local: Remote, track: Track) -> None:
+    local.upstream.commit({"deploy/a.yaml": "1"})
+    source = track(local)
+    await source.poll()
+    (pid,) = worker_pids()
+    os.kill(pid, signal.SIGKILL)
+    await eventually(lambda: worker_pids() == [])
+    assert (await source.poll()).trust is Trust.UNCHANGED
+
+
+async def test_closing_kills_busy_workers_too() -> None:
+    pool = WorkerPool()
+    async with listener(trickle=False) as port:
+        call = asyncio.create_task(pool.call(_hanging(port), seconds=60))
+        await eventually(lambda: len(worker_pids()) == 1)
+        await pool.close()
+        with pytest.raises(WorkerDied):
+            await call
+    assert worker_pids() == []
+    with pytest.raises(WorkerDied, match="closed"):
+        await pool.call(_hanging(1), seconds=1)
+
+
+async def test_a_worker_ends_with_its_standard_input_even_in_a_call(tmp_path: Path) -> None:
+    async with listener(trickle=False) as port:
+        process = await asyncio.create_subprocess_exec(
+            *worker_command(),
+            *("--homedir", str(tmp_path)),
+            stdin=asyncio.subprocess.PIPE,
+            env=worker_environment(os.environ, ca_file=""),
+        )
+        assert process.stdin is not None
+        process.stdin.write(encode(_hanging(port)))
+        await process.stdin.drain()
+        process.stdin.close()
+        async with asyncio.timeout(5):
+            assert await process.wait() == 0
+
+
+_PARENT = """
+import asyncio, sys
+from agent.source.pool import WorkerPool
+from agent.source.protocol import ListRefs
+from agent.source.credentials import Credentials
+request = ListRefs(sys.argv[1], ("HEAD",), "", Credentials(), timeout=60)
+asyncio.run(WorkerPool().call(request, seconds=60))
+"""
+
+
+async def test_a_worker_dies_with_a_parent_that_is_killed() -> None:
+    async with listener(trickle=False) as port:
+        command = [sys.executable, "-c", _PARENT, f"http://127.0.0.1:{port}/x"]
+        parent = await asyncio.create_subprocess_exec(*command)
+        await eventually(lambda: len(worker_pids(parent.pid)) == 1)
+        (worker,) = worker_pids(parent.pid)
+        parent.kill()
+        await parent.wait()
+        await eventually(lambda: not is_running(worker))
+
+
+async def test_a_worker_imports_no_event_loop() -> None:
+    code = "import agent.source.worker, sys; sys.exit('asyncio' in sys.modules)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
+    assert await process.wait() == 0
+
+
+async def test_a_closed_fetcher_leaves_no_folder(
+    local: Remote, track: Track, tmp_path: Path
+) -> None:
+    local.upstream.commit({"deploy/a.yaml": "1"})
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    fetcher = Fetcher(scratch=scratch)
+    await track(local, fetcher=fetcher).poll()
+    assert len(list(scratch.iterdir())) == 1
+    await fetcher.close()
+    assert list(scratch.iterdir()) == []

@@ -1,0 +1,40 @@
+"""What a worker process inherits: what it needs, and nothing that may be a secret."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from agent.source.pool import worker_command, worker_environment
+
+_ENVIRON = {
+    "PATH": "/bin",
+    "TOKEN": "hunter2",
+    "LIGHTKEEPER_DEPLOY_KEY": "hunter2",
+    "https_proxy": "http://ada:hunter2@proxy",
+    "LD_LIBRARY_PATH": "/bundle",
+    "LD_LIBRARY_PATH_ORIG": "/mine",
+    "SSL_CERT_FILE": "/etc/ca.pem",
+    "SSL_CERT_DIR": "/etc/certs",
+}
+
+
+def test_no_secret_of_the_agents_environment_reaches_a_worker() -> None:
+    assert "hunter2" not in str(worker_environment(_ENVIRON, ca_file=""))
+
+
+def test_a_given_authority_replaces_the_machines() -> None:
+    environment = worker_environment(_ENVIRON, ca_file="/own.pem")
+    assert environment["SSL_CERT_FILE"] == "/own.pem"
+    assert "SSL_CERT_DIR" not in environment
+
+
+@pytest.mark.parametrize(("original", "expected"), [("/mine", "/mine"), ("", None)])
+def test_a_frozen_agent_gives_its_workers_the_users_library_path(
+    monkeypatch: pytest.MonkeyPatch, original: str, expected: str | None
+) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    environ = {**_ENVIRON, "LD_LIBRARY_PATH_ORIG": original}
+    assert worker_environment(environ, ca_file="").get("LD_LIBRARY_PATH") == expected
+    assert worker_command() == [sys.executable, "git-worker"]
