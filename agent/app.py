@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from agent.aio.inflight import InFlight
 from agent.apply import digestkey
 from agent.apply.applier import Applier
 from agent.apply.inventory import Inventory
-from agent.config.model import Config
+from agent.config.model import Config, CredentialType, DeployKey, KnownHosts
 from agent.config.model import Track as TrackConfig
 from agent.kube import auth
 from agent.kube.client import Client
@@ -37,6 +37,7 @@ from agent.reconcile.staging import Stager
 from agent.reconcile.status import TrackStatus
 from agent.reconcile.track import Parts, Track
 from agent.source import providers
+from agent.source.credentials import basic_auth, ssh_key
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
 
@@ -57,29 +58,30 @@ class Agent:
     in_flight: InFlight
 
 
-async def run_once(config: Config) -> list[TrackStatus]:
+async def run_once(config: Config, environment: Mapping[str, str]) -> list[TrackStatus]:
     """Make one pass of every track, side by side, and return their states.
 
+    ``environment`` is where credentials that the configuration names are looked up.
     Raises AgentError when there is no API server to talk to or no folder to write.
     """
-    async with _built(config) as agent, asyncio.TaskGroup() as tasks:
+    async with _built(config, environment) as agent, asyncio.TaskGroup() as tasks:
         passes = [tasks.create_task(t.reconcile()) for t in agent.loops.tracks.values()]
     return [done.result() for done in passes]
 
 
-async def run(config: Config) -> None:
+async def run(config: Config, environment: Mapping[str, str]) -> None:
     """Keep all tracks in step until SIGTERM or SIGINT; objects in flight are finished first.
 
     Raises AgentError when there is no API server to talk to or no folder to write.
     """
     stop = asyncio.Event()
     with _signals(stop.set):
-        await run_until(stop, config)
+        await run_until(stop, config, environment)
 
 
-async def run_until(stop: asyncio.Event, config: Config) -> None:
+async def run_until(stop: asyncio.Event, config: Config, environment: Mapping[str, str]) -> None:
     """Keep all tracks in step until ``stop`` is set; as ``run``, without the signals."""
-    async with _built(config) as agent, asyncio.TaskGroup() as tasks:
+    async with _built(config, environment) as agent, asyncio.TaskGroup() as tasks:
         running = agent.loops.start(tasks)
         tracks = agent.loops.tracks.values()
         logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=len(tracks)))
@@ -96,7 +98,7 @@ async def run_until(stop: asyncio.Event, config: Config) -> None:
 
 
 @asynccontextmanager
-async def _built(config: Config) -> AsyncIterator[Agent]:
+async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterator[Agent]:
     """Build the agent; end its watches, workers and connections in that order."""
     settings = config.agent
     digest_key = await asyncio.to_thread(digestkey.load, settings.state_dir)
@@ -131,6 +133,7 @@ async def _built(config: Config) -> AsyncIterator[Agent]:
                 in_flight=in_flight,
                 digest_key=digest_key,
                 state_namespace=state_namespace,
+                environment=environment,
                 look_again=loops.look_again,
             )
             for track in config.tracks:
@@ -155,6 +158,7 @@ class _TrackBuilder:
     in_flight: InFlight
     digest_key: bytes
     state_namespace: str
+    environment: Mapping[str, str]
     look_again: Callable[[str, ObjectKey], None]
 
     def build(self, track: TrackConfig) -> Track:
@@ -202,10 +206,27 @@ class _TrackBuilder:
             reference=track.reference,
             sub_path=track.sub_path,
             state_dir=self.config.agent.state_dir,
-            credentials=providers.StaticCredentials(),
+            credentials=self._credentials(track),
             timeout=self.config.agent.fetch_timeout,
             fetcher=self.fetcher,
         )
+
+    def _credentials(self, track: TrackConfig) -> providers.PlacedCredentials:
+        key, hosts = track.deploy_key, track.known_hosts
+        basic = key is not None and key.type is CredentialType.HTTP_BASIC_AUTH
+        return providers.PlacedCredentials(
+            secret=self._place(key),
+            reader=basic_auth if basic else ssh_key,
+            known_hosts=self._place(hosts),
+            ca_file=str(track.ca_file or ""),
+        )
+
+    def _place(self, reference: DeployKey | KnownHosts | None) -> providers.Place | None:
+        if reference is None:
+            return None
+        if reference.file is not None:
+            return providers.File(reference.file)
+        return providers.Variable(reference.env, self.environment)
 
 
 def _project(obj: JSONObject, resource: Resource) -> Record:

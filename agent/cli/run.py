@@ -37,9 +37,9 @@ def run(args: argparse.Namespace) -> int:
 
     config = with_kubeconfig(options.load_config(args), os.environ)
     if not args.once:
-        asyncio.run(app.run(config))
+        asyncio.run(app.run(config, os.environ))
         return 0
-    statuses = asyncio.run(app.run_once(config))
+    statuses = asyncio.run(app.run_once(config, os.environ))
     _report(statuses, as_json=args.output == "json")
     return 0 if all(status.ready for status in statuses) else NOT_IN_SYNC
 

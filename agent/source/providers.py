@@ -1,18 +1,59 @@
-"""Credential providers that need no API server: a constant, a file, an environment variable."""
+"""Credential providers that need no API server: a constant, files, environment variables.
+
+A credential is put together from places; each place is read anew at every call, because a mounted
+Secret rotates under us.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 from agent.source.credentials import Credentials
 from agent.source.errors import CredentialsError
 
 SecretReader = Callable[[bytes], Credentials]
 """``ssh_key`` or ``basic_auth``: the secret's type."""
+
+
+class Place(Protocol):
+    """Where some bytes are kept."""
+
+    async def read(self) -> bytes:
+        """Return them as they are now; raise CredentialsError, whose message quotes nothing."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file."""
+
+    path: Path
+
+    async def read(self) -> bytes:
+        """Read it in a thread; raise CredentialsError."""
+        try:
+            return await asyncio.to_thread(self.path.read_bytes)
+        except OSError as error:
+            raise CredentialsError(f"cannot read {self.path}: {error.strerror}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of an environment."""
+
+    name: str
+    environment: Mapping[str, str] = field(repr=False)
+
+    async def read(self) -> bytes:
+        """Look it up; raise CredentialsError when it is not set."""
+        value = self.environment.get(self.name)
+        if value is None:
+            raise CredentialsError(f"environment variable {self.name} is not set")
+        return value.encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,48 +68,22 @@ class StaticCredentials:
 
 
 @dataclass(frozen=True, slots=True)
-class FileCredentials:
-    """Credentials in a file, read anew at each call: a mounted Secret rotates under us.
+class PlacedCredentials:
+    """Credentials read from places.
 
-    ``known_hosts`` is a file too, read likewise; None means the machine's own.
+    ``secret`` is understood by ``reader``; without one the access is anonymous. Without
+    ``known_hosts`` the machine's own are used, without ``ca_file`` its certificate authorities.
     """
 
-    path: Path
+    secret: Place | None
     reader: SecretReader
-    known_hosts: Path | None = None
+    known_hosts: Place | None = None
     ca_file: str = ""
 
     async def get(self) -> Credentials:
-        """Read the files; raise CredentialsError."""
-        credentials = self.reader(await asyncio.to_thread(_read, self.path))
-        known_hosts = ""
-        if self.known_hosts is not None:
-            content = await asyncio.to_thread(_read, self.known_hosts)
-            known_hosts = content.decode(errors="replace")
-        return replace(credentials, known_hosts=known_hosts, ca_file=self.ca_file)
-
-
-@dataclass(frozen=True, slots=True)
-class EnvCredentials:
-    """Credentials in an environment variable."""
-
-    variable: str
-    reader: SecretReader
-    known_hosts: str = ""
-    ca_file: str = ""
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
-
-    async def get(self) -> Credentials:
-        """Read the variable; raise CredentialsError when it is not set."""
-        secret = self.environ.get(self.variable)
-        if secret is None:
-            raise CredentialsError(f"environment variable {self.variable} is not set")
-        credentials = self.reader(secret.encode())
-        return replace(credentials, known_hosts=self.known_hosts, ca_file=self.ca_file)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise CredentialsError(f"cannot read {path}: {error.strerror}") from None
+        """Read all places; raise CredentialsError."""
+        credentials = self.reader(await self.secret.read()) if self.secret else Credentials()
+        hosts = await self.known_hosts.read() if self.known_hosts else b""
+        return replace(
+            credentials, known_hosts=hosts.decode(errors="replace"), ca_file=self.ca_file
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 
 import pytest
 
@@ -83,7 +84,7 @@ async def test_a_crd_that_appears_later_is_found_without_a_restart(
         await asyncio.to_thread(kubectl, "delete", "crd", "gears.discovery.example")
 
 
-def aggregated(group: str, version: str, *resources: dict[str, object]) -> dict[str, object]:
+def aggregated(group: str, version: str, *resources: Mapping[str, object]) -> dict[str, object]:
     """A group as KEP-3352 writes it; the API server of these tests is too old to have it."""
     return {
         "metadata": {"name": group, "creationTimestamp": None},

@@ -69,14 +69,14 @@ class World:
 
     async def once(self) -> TrackStatus:
         """Make one pass, as ``run --once`` does."""
-        [status] = await app.run_once(self.config())
+        [status] = await app.run_once(self.config(), {})
         return status
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run the agent for the length of a block, and end it as SIGTERM does."""
         stop = asyncio.Event()
-        task = asyncio.create_task(app.run_until(stop, self.config()))
+        task = asyncio.create_task(app.run_until(stop, self.config(), {}))
         try:
             yield
         finally:
@@ -98,7 +98,8 @@ class World:
     async def status(self) -> dict[str, Any]:
         """Return the status out of the track's ConfigMap."""
         config_map = await self.get("configmap", f"{self.name}.shop") or {}
-        return json.loads(config_map.get("data", {}).get("status", "{}"))
+        status: dict[str, Any] = json.loads(config_map.get("data", {}).get("status", "{}"))
+        return status
 
     def requests(self, since: int) -> list[Request]:
         """Return the agent's requests since a mark, dry-runs included."""

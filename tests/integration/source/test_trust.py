@@ -9,7 +9,7 @@ import pytest
 
 from agent.source.credentials import Credentials, basic_auth, ssh_key
 from agent.source.errors import AuthError, CredentialsError
-from agent.source.providers import FileCredentials, StaticCredentials
+from agent.source.providers import File, PlacedCredentials, StaticCredentials
 from agent.source.snapshot import Snapshot, Trust
 from tests.gitservers.sshd import SshServer, generate_key
 from tests.integration.source.conftest import PASSWORD, Remote, Track
@@ -153,7 +153,7 @@ async def test_credentials_that_were_put_right_work_at_the_next_poll(
     secret.write_text("ada:wrong\n")
     source = track(
         https,
-        credentials=FileCredentials(secret, basic_auth, ca_file=https.credentials.ca_file),
+        credentials=PlacedCredentials(File(secret), basic_auth, ca_file=https.credentials.ca_file),
     )
     _refused(await source.poll())
     secret.write_text(f"ada:{PASSWORD}\n")
@@ -163,7 +163,7 @@ async def test_credentials_that_were_put_right_work_at_the_next_poll(
 async def test_a_secret_that_cannot_be_read_is_an_error_of_the_track(
     https: Remote, track: Track, tmp_path: Path
 ) -> None:
-    source = track(https, credentials=FileCredentials(tmp_path / "none", ssh_key))
+    source = track(https, credentials=PlacedCredentials(File(tmp_path / "none"), ssh_key))
     _refused(await source.poll(), "unable to retrieve git credentials", "none: No such file")
 
 

@@ -14,7 +14,7 @@ from agent.source.credentials import (
     ssh_key,
 )
 from agent.source.errors import AuthError, CredentialsError
-from agent.source.providers import EnvCredentials, FileCredentials, StaticCredentials
+from agent.source.providers import File, PlacedCredentials, StaticCredentials, Variable
 from agent.source.url import parse_url
 
 _KEY = ssh_key(b"PEM")
@@ -99,7 +99,9 @@ def test_credentials_of_the_wrong_kind_are_refused(
 @pytest.mark.asyncio
 async def test_a_file_is_read_anew_each_time_so_that_rotation_works(tmp_path: Path) -> None:
     secret, trusted = tmp_path / "secret", tmp_path / "known_hosts"
-    provider = FileCredentials(secret, ssh_key, known_hosts=trusted, ca_file="/ca.pem")
+    provider = PlacedCredentials(
+        File(secret), ssh_key, known_hosts=File(trusted), ca_file="/ca.pem"
+    )
     trusted.write_text("host key\n")
     secret.write_text("old")
     assert (await provider.get()).secret == b"old"
@@ -112,12 +114,12 @@ async def test_a_file_is_read_anew_each_time_so_that_rotation_works(tmp_path: Pa
 @pytest.mark.asyncio
 async def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError, match=r"cannot read .*/secret: No such file"):
-        await FileCredentials(tmp_path / "secret", ssh_key).get()
+        await PlacedCredentials(File(tmp_path / "secret"), ssh_key).get()
 
 
 @pytest.mark.asyncio
 async def test_a_variable_is_read_and_a_missing_one_named() -> None:
     environ = {"TOKEN": "ada:hunter2"}
-    assert (await EnvCredentials("TOKEN", basic_auth, environ=environ).get()) == _BASIC
+    assert (await PlacedCredentials(Variable("TOKEN", environ), basic_auth).get()) == _BASIC
     with pytest.raises(CredentialsError, match="NOPE is not set"):
-        await EnvCredentials("NOPE", basic_auth, environ=environ).get()
+        await PlacedCredentials(Variable("NOPE", environ), basic_auth).get()
