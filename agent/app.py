@@ -36,6 +36,7 @@ from agent.reconcile.pruning import Pruner
 from agent.reconcile.staging import Stager
 from agent.reconcile.status import TrackStatus
 from agent.reconcile.track import Parts, Track
+from agent.reconcile.verdicts import Verdicts
 from agent.source import providers
 from agent.source.credentials import basic_auth, ssh_key
 from agent.source.fetcher import Fetcher
@@ -167,6 +168,7 @@ class _TrackBuilder:
         inventory = Inventory(
             self.client, agent=settings.name, track=track.name, namespace=self.state_namespace
         )
+        verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name)
         objects = ObjectReconciler(
             applier=Applier(
                 client=self.client,
@@ -181,6 +183,7 @@ class _TrackBuilder:
                 ignored=frozenset(settings.ignore_resources),
                 scope=track.scope,
             ),
+            verdicts=verdicts,
             in_flight=self.in_flight,
             on_stale=lambda key: self.look_again(track.name, key),
         )
@@ -189,6 +192,7 @@ class _TrackBuilder:
             source=self._source(track),
             inventory=inventory,
             objects=objects,
+            verdicts=verdicts,
             stager=Stager(client=self.client, discovery=self.discovery, objects=objects),
             pruner=Pruner(
                 client=self.client,

@@ -1,15 +1,13 @@
 """One object: decide, skip what is known to be in step, apply, remember the verdict.
 
 The pass and the repair of drift both come through here, one at a time for each object, so they
-cannot disagree. A verdict says "this desired object and this live object are in step"; while both
-digests stay the same, an object costs no request and no merge.
+cannot disagree.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from agent import log
 from agent.aio.inflight import InFlight
@@ -24,35 +22,11 @@ from agent.manifest.model import Manifest
 from agent.plan.change import Action, Outcome
 from agent.plan.decide import Policy, reason_to_ignore
 from agent.plan.ownership import Record
+from agent.reconcile.verdicts import Verdicts
 
 logger = logging.getLogger(__name__)
 
 _PAST = {Action.CREATE: "created", Action.UPDATE: "updated", Action.RECREATE: "recreated"}
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A desired object and the live one that was found, or made, equal to it."""
-
-    desired: bytes
-    live: Record
-
-    def covers(self, desired: bytes, live: Record) -> bool:
-        """True when nothing that matters changed since."""
-        return (
-            self.desired == desired
-            and self.live.uid == live.uid
-            and not live.deleting
-            and (self.live.digest == live.digest or _is_older(live, self.live))
-        )
-
-
-def _is_older(record: Record, than: Record) -> bool:
-    """Compare resourceVersions; the watch may lag behind our own writes (KEP-5504)."""
-    try:
-        return int(record.resource_version) < int(than.resource_version)
-    except ValueError:
-        return False
 
 
 class ObjectReconciler:
@@ -69,6 +43,7 @@ class ObjectReconciler:
         discovery: Discovery,
         informers: Informers[Record],
         policy: Policy,
+        verdicts: Verdicts,
         in_flight: InFlight,
         on_stale: Callable[[ObjectKey], None],
     ) -> None:
@@ -79,7 +54,7 @@ class ObjectReconciler:
         self._in_flight = in_flight
         self._on_stale = on_stale
         self._locks: KeyedLocks[ObjectKey] = KeyedLocks()
-        self._verdicts: dict[ObjectKey, Verdict] = {}
+        self._verdicts = verdicts
 
     async def reconcile(self, manifest: Manifest, *, drift: bool = False) -> Outcome:
         """Bring one object in step; failures are in the outcome, not raised.
@@ -99,7 +74,7 @@ class ObjectReconciler:
             )
         desired = resolve(manifest, resource)
         if reason := self.reason_to_ignore(desired):
-            self._verdicts.pop(desired.key, None)
+            self._verdicts.drop(desired.key)
             return Outcome(desired.key, Action.IGNORE, reason=reason)
         if resource.namespaced and not desired.key.namespace:
             return _failed(
@@ -123,15 +98,6 @@ class ObjectReconciler:
         verdict = self._verdicts.get(record.key)
         return verdict is not None and verdict.covers(verdict.desired, record)
 
-    def uids(self) -> set[str]:
-        """Return the UIDs of all objects that were found in step."""
-        return {verdict.live.uid for verdict in self._verdicts.values()}
-
-    def retain(self, keys: set[ObjectKey]) -> None:
-        """Forget the verdicts on all other objects."""
-        for key in self._verdicts.keys() - keys:
-            del self._verdicts[key]
-
     async def _apply(self, desired: Desired, *, drift: bool) -> Outcome:
         informer = await self._informers.ensure(desired.resource)
         record = self._seen(desired) if informer.synced else None
@@ -150,10 +116,9 @@ class ObjectReconciler:
 
     def _remember(self, desired: Desired, outcome: Outcome) -> None:
         if not outcome.in_sync or outcome.live is None:
-            self._verdicts.pop(desired.key, None)
+            self._verdicts.drop(desired.key)
             return
-        verdict = Verdict(desired.manifest.digest, outcome.live)
-        self._verdicts[desired.key] = verdict
+        verdict = self._verdicts.put(desired.manifest.digest, outcome.live)
         # An edit may have come between our write and its answer; its event found no verdict.
         record = self._seen(desired)
         if record is not None and not verdict.covers(verdict.desired, record):

@@ -30,6 +30,7 @@ from agent.reconcile.objects import ObjectReconciler
 from agent.reconcile.pruning import Pruner
 from agent.reconcile.staging import Stager
 from agent.reconcile.status import Findings, TrackStatus
+from agent.reconcile.verdicts import Verdicts
 from agent.source.git import GitSource
 from agent.source.snapshot import Snapshot, Trust
 
@@ -46,6 +47,7 @@ class Parts:
     source: GitSource
     inventory: Inventory
     objects: ObjectReconciler
+    verdicts: Verdicts
     stager: Stager
     pruner: Pruner
 
@@ -107,6 +109,7 @@ class Track:
 
         No request when nothing differs.
         """
+        await self._parts.verdicts.save()
         async with self._inventory_lock:
             self.status = status.derive(self._findings, previous=self.status, now=_now())
             reach = self._findings.reach
@@ -179,6 +182,7 @@ class Track:
         async with self._inventory_lock:
             contents = await self._parts.inventory.read()
         if not self._status_read:
+            await self._parts.verdicts.load()
             stored = status.read(contents.data)
             if stored is not None and stored.track == self.name:
                 self.status = stored
@@ -204,7 +208,7 @@ class Track:
             desired.setdefault(key, manifest)
         self.desired = desired
         self.outcomes = {key: o for key, o in self.outcomes.items() if key in desired}
-        self._parts.objects.retain(set(desired))
+        self._parts.verdicts.retain(desired)
 
     def _reach(self, resources: Resources) -> status.Reach:
         """Return the kinds and namespaces of the objects that are not left alone."""
@@ -237,7 +241,7 @@ class Track:
         pruned = await self._parts.pruner.prune(
             owned,
             in_git={m.key for m in collected.manifests} | self.desired.keys(),
-            uids_in_git=self._parts.objects.uids(),
+            uids_in_git=self._parts.verdicts.uids(),
             approved=contents.approved,
         )
         findings.prune_errors = pruned.errors + tuple(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from agent.manifest import marks
+from tests.conftest import Cluster
 from tests.integration.reconcile.conftest import World
 from tests.integration.reconcile.manifests import (
     CRD,
@@ -21,6 +24,8 @@ from tests.integration.reconcile.manifests import (
 
 pytestmark = pytest.mark.asyncio
 
+EXAMPLES = Path(__file__).parents[3] / "examples" / "fleet"
+FLEET = {str(p.relative_to(EXAMPLES)): p.read_text() for p in EXAMPLES.rglob("*.*")}
 INVENTORY_KINDS = "applyset.kubernetes.io/contains-group-kinds"
 INVENTORY_NAMESPACES = "applyset.kubernetes.io/additional-namespaces"
 
@@ -173,3 +178,27 @@ async def test_status_is_stable_so_that_an_idle_pass_writes_nothing(world: World
     mark = world.control_plane.mark()
     assert await world.once() == first
     assert world.writes(mark) == []
+
+
+async def test_the_example_fleet_converges_and_a_second_run_writes_nothing(
+    world: World, cluster: Cluster
+) -> None:
+    world.git.commit(FLEET)
+    try:
+        first = await world.once()
+        assert first.ready, first.problems
+        assert first.in_sync == first.discovered >= 55
+        mark = world.control_plane.mark()
+        assert (await world.once()).ready
+        assert world.writes(mark) == [], "dry-runs count as well"
+        objects = {r.resource for r in world.requests(mark) if r.verb == "get" and r.name}
+        assert objects == {"configmaps"}, "only the inventory is read"
+    finally:
+        selector = f"-l={marks.AGENT}={world.name}"
+        kinds = "crd,clusterrole,clusterrolebinding,priorityclass"
+        await asyncio.to_thread(cluster.kubectl, "delete", kinds, selector, "--wait=false")
+        listed = await world.do(
+            "get", "namespace", selector, "-o", "jsonpath={.items[*].metadata.name}"
+        )
+        for name in listed.split():
+            world.control_plane.remove_namespace(name)

@@ -1,0 +1,132 @@
+"""Verdicts: which desired object was found, or made, equal to which live one.
+
+While neither of the two changes, an object costs no request and no merge. Verdicts are kept on
+disk as well, so that a restart on a converged cluster asks the API server about no single object.
+A lost or foreign file costs those questions, nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+import msgspec
+
+from agent import __version__
+from agent.manifest.keys import ObjectKey
+from agent.plan.ownership import Record
+
+logger = logging.getLogger(__name__)
+
+WATCH_LAG = 30.0
+"""Seconds for which an event older than the verdict is taken for a late one. After that it is
+news, whatever its resourceVersion: a restored etcd counts anew from an earlier one."""
+
+
+_LONG_AGO = -1e9
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """A desired object's digest, the live object it is in step with, and when that was seen."""
+
+    desired: bytes
+    live: Record
+    seen_at: float  # on the monotonic clock; a verdict from disk is _LONG_AGO
+
+    def covers(self, desired: bytes, live: Record) -> bool:
+        """True when nothing that matters changed since."""
+        return (
+            self.desired == desired
+            and self.live.uid == live.uid
+            and not live.deleting
+            and (self.live.digest == live.digest or self._is_late(live))
+        )
+
+    def _is_late(self, live: Record) -> bool:
+        """Tell an event that the watch delivers after our own write (KEP-5504 on the order)."""
+        if time.monotonic() - self.seen_at > WATCH_LAG:
+            return False
+        try:
+            return int(live.resource_version) < int(self.live.resource_version)
+        except ValueError:
+            return False
+
+
+class _File(msgspec.Struct):
+    """What is on disk. ``made_by``: another version may judge otherwise, so it starts anew."""
+
+    made_by: str
+    verdicts: list[Verdict]
+
+
+class Verdicts:
+    """The verdicts of one track, kept in ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._made_by = f"lightkeeper/{__version__}"
+        self._verdicts: dict[ObjectKey, Verdict] = {}
+        self._saved = True
+
+    def get(self, key: ObjectKey) -> Verdict | None:
+        """Return the verdict on an object, None when there is none."""
+        return self._verdicts.get(key)
+
+    def put(self, desired: bytes, live: Record) -> Verdict:
+        """Remember that ``live`` is what the desired object of this digest asks for."""
+        verdict = Verdict(desired, live, time.monotonic())
+        self._verdicts[live.key] = verdict
+        self._saved = False
+        return verdict
+
+    def drop(self, key: ObjectKey) -> None:
+        """Forget an object."""
+        if self._verdicts.pop(key, None) is not None:
+            self._saved = False
+
+    def retain(self, keys: Collection[ObjectKey]) -> None:
+        """Forget all other objects."""
+        for key in self._verdicts.keys() - keys:
+            self.drop(key)
+
+    def uids(self) -> set[str]:
+        """Return the UIDs of the live objects."""
+        return {verdict.live.uid for verdict in self._verdicts.values()}
+
+    async def load(self) -> None:
+        """Take over what an earlier process left. An unusable file is left aside."""
+        try:
+            content = await asyncio.to_thread(self._path.read_bytes)
+            file = msgspec.msgpack.decode(content, type=_File)
+        except FileNotFoundError:
+            return
+        except (OSError, msgspec.DecodeError) as error:
+            logger.warning("%s is left aside: %s; every object is compared anew", self._path, error)
+            return
+        if file.made_by == self._made_by:
+            self._verdicts = {verdict.live.key: verdict for verdict in file.verdicts}
+
+    async def save(self) -> None:
+        """Write the file, whole or not at all, if anything changed.
+
+        A failure is logged; what is lost is only a saving.
+        """
+        if self._saved:
+            return
+        self._saved = True
+        verdicts = [msgspec.structs.replace(v, seen_at=_LONG_AGO) for v in self._verdicts.values()]
+        content = msgspec.msgpack.encode(_File(self._made_by, verdicts))
+        try:
+            await asyncio.to_thread(self._write, content)
+        except OSError as error:
+            logger.warning("%s cannot be written: %s", self._path, error.strerror)
+
+    def _write(self, content: bytes) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        temporary.write_bytes(content)
+        temporary.replace(self._path)

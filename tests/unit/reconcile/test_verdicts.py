@@ -1,0 +1,106 @@
+"""A verdict holds while nothing that matters changes, and outlives the process."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.manifest.keys import ObjectKey
+from agent.plan.ownership import Record
+from agent.reconcile import verdicts as module
+from agent.reconcile.verdicts import Verdicts
+
+pytestmark = pytest.mark.asyncio
+
+KEY = ObjectKey("", "ConfigMap", "shop", "a")
+LIVE = Record(KEY, "uid-1", "10", "lightkeeper/shop", False, b"live")
+DESIRED = b"desired"
+
+
+@pytest.mark.parametrize(
+    ("change", "holds"),
+    [
+        ({}, True),
+        ({"resource_version": "11"}, True),  # only status or volatile metadata changed
+        ({"resource_version": "11", "digest": b"edited"}, False),
+        ({"resource_version": "9", "digest": b"before"}, True),  # the watch lags behind our write
+        ({"uid": "uid-2"}, False),
+        ({"deleting": True}, False),
+        ({"resource_version": "opaque", "digest": b"edited"}, False),
+    ],
+    ids=str,
+)
+async def test_what_a_later_look_at_the_object_means(
+    tmp_path: Path, change: dict[str, Any], holds: bool
+) -> None:
+    verdict = Verdicts(tmp_path / "v").put(DESIRED, LIVE)
+    assert verdict.covers(DESIRED, replace(LIVE, **change)) is holds
+    assert not verdict.covers(b"another", replace(LIVE, **change))
+
+
+async def test_an_older_object_is_news_once_the_watch_must_have_caught_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verdict = Verdicts(tmp_path / "v").put(DESIRED, LIVE)
+    monkeypatch.setattr(module, "WATCH_LAG", -1.0)
+    restored = replace(LIVE, resource_version="3", digest=b"restored")
+    assert not verdict.covers(DESIRED, restored), "an etcd restored from a backup counts anew"
+
+
+async def test_verdicts_outlive_the_process_but_not_their_age(tmp_path: Path) -> None:
+    before = Verdicts(tmp_path / "deep" / "v")
+    before.put(DESIRED, LIVE)
+    await before.save()
+    after = Verdicts(tmp_path / "deep" / "v")
+    await after.load()
+    verdict = after.get(KEY)
+    assert verdict is not None
+    assert verdict.covers(DESIRED, LIVE)
+    assert not verdict.covers(DESIRED, replace(LIVE, resource_version="9", digest=b"before"))
+    assert after.uids() == {"uid-1"}
+
+
+async def test_nothing_is_written_when_nothing_changed(tmp_path: Path) -> None:
+    path = tmp_path / "v"
+    kept = Verdicts(path)
+    kept.put(DESIRED, LIVE)
+    await kept.save()
+    written = path.stat().st_mtime_ns
+    kept.retain([KEY])
+    await kept.save()
+    assert path.stat().st_mtime_ns == written
+    kept.retain([])
+    await kept.save()
+    assert path.stat().st_mtime_ns != written
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", b"\x82\xa7made_by\xa1x\xa8verdicts\x90"])
+async def test_an_unusable_file_is_left_aside(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "v").write_bytes(content)
+    kept = Verdicts(tmp_path / "v")
+    await kept.load()
+    assert kept.get(KEY) is None
+
+
+async def test_the_verdicts_of_another_version_are_not_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Verdicts(tmp_path / "v")
+    before.put(DESIRED, LIVE)
+    await before.save()
+    monkeypatch.setattr(module, "__version__", "0.0.0")
+    after = Verdicts(tmp_path / "v")
+    await after.load()
+    assert after.get(KEY) is None
+
+
+async def test_a_folder_that_cannot_be_written_costs_nothing_but_the_saving(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    kept = Verdicts(Path("/proc/none/v"))
+    kept.put(DESIRED, LIVE)
+    await kept.save()
+    assert "cannot be written" in caplog.text
