@@ -18,6 +18,7 @@ from agent.aio.inflight import InFlight
 from agent.apply import digestkey
 from agent.apply.applier import Applier
 from agent.apply.inventory import Inventory
+from agent.apply.requests import Requests
 from agent.config.model import Config, CredentialType, DeployKey, KnownHosts
 from agent.config.model import Track as TrackConfig
 from agent.kube import auth
@@ -171,10 +172,10 @@ class _TrackBuilder:
         verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name)
         objects = ObjectReconciler(
             applier=Applier(
-                client=self.client,
+                requests=Requests(self.client, server_dry_run=settings.server_dry_run),
                 owner=inventory.owner,
                 digest_key=self.digest_key,
-                server_dry_run=settings.server_dry_run,
+                adopt=track.adopt,
             ),
             discovery=self.discovery,
             informers=self.informers,

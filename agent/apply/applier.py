@@ -1,7 +1,7 @@
-"""Make one live object what git says: create, or three-way patch after a server dry-run.
+"""Make one live object what git says: create it, or merge and patch after a server dry-run.
 
-Every failure is a value (Outcome.error): one bad object is not a failed pass. Nothing here ever
-deletes.
+Every failure is a value (Outcome.error): one bad object is not a failed pass. Nothing here
+deletes, except where a manifest asks for the update strategy ``recreate``.
 """
 
 from __future__ import annotations
@@ -9,17 +9,20 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
+from agent.apply import serverside
 from agent.apply.desired import Desired
+from agent.apply.recreate import recreate
+from agent.apply.requests import Requests, guarded, metadata_patch
 from agent.errors import AgentError
-from agent.kube.client import Client
-from agent.kube.errors import AlreadyExists, BadRequest, Conflict, NotFound
+from agent.kube.errors import AlreadyExists, Conflict, Invalid
 from agent.manifest import marks
 from agent.manifest.keys import JSONObject
-from agent.plan import lastapplied
+from agent.plan import foreign, lastapplied
 from agent.plan.change import Action, Outcome
 from agent.plan.errors import PlanError
-from agent.plan.merge import Patch, normalise, three_way
-from agent.plan.ownership import Owner, Record, live_digest, mark, owner_of, project
+from agent.plan.merge import normalise, three_way
+from agent.plan.ownership import Owner, Record, mark, missing_marks, owner_of, project
+from agent.plan.strategy import UpdateStrategy, strategy_of
 
 _CONFLICTS = 5  # as kubectl: re-read and re-merge this often before giving up
 _CONFLICT_PAUSE = 0.2  # seconds
@@ -30,12 +33,13 @@ class Applier:
     """Applies objects for one track.
 
     ``digest_key`` keys the digests that stand for Secret values in the last-applied annotation.
+    ``adopt`` takes over objects that another track, agent or tool manages.
     """
 
-    client: Client
+    requests: Requests
     owner: Owner
     digest_key: bytes
-    server_dry_run: bool = True
+    adopt: bool = False
 
     async def apply(self, desired: Desired, *, missing: bool = False) -> Outcome:
         """Create or update one object and say what happened; never raises an AgentError.
@@ -44,121 +48,144 @@ class Applier:
         the read is saved; if the object is there all the same, it is read and merged.
         """
         try:
+            strategy = strategy_of(desired.object())
             if missing:
                 try:
                     return await self._create(desired)
-                except AlreadyExists:
-                    pass  # unmarked, or made in this very moment
-            return await self._read_and_apply(desired)
+                except (AlreadyExists, Invalid):
+                    # Unmarked, or made in this very moment. A Service that exists is refused as
+                    # Invalid when its own port or address is taken, by itself.
+                    pass
+            return await self._read_and_apply(desired, strategy)
         except AgentError as error:
-            return Outcome(desired.key, Action.UPDATE, error=f"{error} [{desired.origin}]")
+            notes = "; ".join(getattr(error, "__notes__", ()))
+            text = f"{error}; {notes}" if notes else str(error)
+            return Outcome(desired.key, Action.UPDATE, error=f"{text} [{desired.origin}]")
 
-    async def _read_and_apply(self, desired: Desired) -> Outcome:
-        for attempt in range(_CONFLICTS):
-            live = await self._live(desired)
+    async def _read_and_apply(self, desired: Desired, strategy: UpdateStrategy) -> Outcome:
+        """Read, judge, write; anew after each Conflict, because it was judged by an old state."""
+        attempt = 0
+        while True:
+            live = await self.requests.live(desired)
             try:
                 if live is None:
                     return await self._create(desired)
-                return await self._update(desired, live)
-            except Conflict:
-                if attempt == _CONFLICTS - 1:
-                    raise
-            await asyncio.sleep(_CONFLICT_PAUSE * attempt)
-        raise PlanError(f"{desired.key}: changed {_CONFLICTS} times while it was updated")
-
-    async def _live(self, desired: Desired) -> JSONObject | None:
-        key = desired.key
-        try:
-            return await self.client.get(desired.resource, namespace=key.namespace, name=key.name)
-        except NotFound:
-            return None
+                return await self._update(desired, live, strategy)
+            except (Conflict, Invalid) as error:
+                attempt += 1
+                again = isinstance(error, Conflict) and attempt < _CONFLICTS
+                if not again:
+                    if live is None or strategy is not UpdateStrategy.RECREATE:
+                        raise
+                    return await self._recreate(desired, live, error)
+            await asyncio.sleep(_CONFLICT_PAUSE * (attempt - 1))
 
     async def _create(self, desired: Desired) -> Outcome:
-        obj = self._with_marks(desired, live=None)
-        created = await self.client.create(desired.resource, obj, namespace=desired.key.namespace)
-        return self._outcome(desired, Action.CREATE, created)
+        marked = self._marked(desired)
+        annotated = self._annotated(desired, marked, live=None)
+        created = await self.requests.create(desired, annotated or marked)
+        reason = "" if annotated else serverside.REASON
+        return self._outcome(desired, Action.CREATE, created, reason)
 
-    async def _update(self, desired: Desired, live: JSONObject) -> Outcome:
-        """Patch a live object if it is ours or nobody's and differs."""
-        owner = owner_of(live, key=desired.key)
-        if owner and owner != str(self.owner):
-            return Outcome(desired.key, Action.IGNORE, reason=f"owned by track {owner}")
+    async def _update(
+        self, desired: Desired, live: JSONObject, strategy: UpdateStrategy
+    ) -> Outcome:
+        """Bring a live object in step if it is ours or nobody's."""
+        if reason := self._whose(desired, live):
+            return Outcome(desired.key, Action.IGNORE, reason=reason)
         if "deletionTimestamp" in live["metadata"]:
             raise PlanError(
                 f"{desired.key} is being deleted and waits for its finalizers "
                 f"{live['metadata'].get('finalizers') or []}; it is created again afterwards"
             )
-        patch = self._patch(desired, live, adopting=not owner)
-        if patch is None or await self._makes_no_difference(desired, live, patch):
-            return self._outcome(desired, Action.UNCHANGED, live)
-        patched = await self._send(desired, patch, dry_run=False)
-        return self._outcome(desired, Action.UPDATE, patched)
+        if strategy is UpdateStrategy.NEVER:
+            return await self._only_mark(desired, live)
+        marked = self._marked(desired)
+        annotated = self._annotated(desired, marked, live=live)
+        if annotated is None:
+            owned = self._is_ours(desired, live)
+            result = await serverside.apply(self.requests, desired, live, marked, owned=owned)
+            reason = serverside.REASON
+        else:
+            result = await self._merge(desired, live, marked, annotated)
+            reason = ""
+        action = Action.UNCHANGED if result is live else Action.UPDATE
+        return self._outcome(desired, action, result, reason)
 
-    def _patch(self, desired: Desired, live: JSONObject, *, adopting: bool) -> Patch | None:
-        """Merge; None when there is nothing to change.
+    async def _merge(
+        self, desired: Desired, live: JSONObject, marked: JSONObject, annotated: JSONObject
+    ) -> JSONObject:
+        """Three-way merge; return ``live`` itself when there is nothing to change.
 
         While the object is not ours yet the patch carries the resourceVersion that was judged, so
         that of two owners at the same moment only the first wins.
         """
+        if serverside.is_server_side(live):  # it was too large once; what git dropped since goes
+            live = await serverside.apply(self.requests, desired, live, marked, owned=True)
         patch = three_way(
             gvk=desired.resource.gvk,
             last_applied=lastapplied.read(live),
-            desired=self._with_marks(desired, live=live),
+            desired=annotated,
             live=live,
         )
+        if patch.body and not self._is_ours(desired, live):
+            patch = guarded(patch, live)
+        return await self.requests.patch_if_it_matters(desired, live, patch)
+
+    async def _only_mark(self, desired: Desired, live: JSONObject) -> Outcome:
+        """Strategy ``never``: make it ours, so that it is pruned one day, and change nothing."""
+        patch = metadata_patch(missing_marks(live, owner=self.owner, key=desired.key))
         if not patch.body:
+            return self._outcome(desired, Action.UNCHANGED, live)
+        marked = await self.requests.patch(desired, guarded(patch, live))
+        return self._outcome(desired, Action.UPDATE, marked)
+
+    async def _recreate(self, desired: Desired, live: JSONObject, error: AgentError) -> Outcome:
+        """Replace an object that refused the change, if it is ours beyond doubt."""
+        if not self._is_ours(desired, live):
+            error.add_note("not recreated: the object does not carry this track's marks")
+            raise error
+        marked = self._marked(desired)
+        body = self._annotated(desired, marked, live=None) or marked
+        created = await recreate(self.requests, desired, live, body)
+        return self._outcome(desired, Action.RECREATE, created)
+
+    def _is_ours(self, desired: Desired, live: JSONObject) -> bool:
+        return owner_of(live, key=desired.key) == str(self.owner)
+
+    def _whose(self, desired: Desired, live: JSONObject) -> str:
+        """Return who else manages a live object, as a reason to leave it alone, or ""."""
+        owner = owner_of(live, key=desired.key)
+        if owner == str(self.owner) or self.adopt:
+            return ""
+        if owner:
+            return f"owned by track {owner}"
+        tool = foreign.manager_of(live, desired=desired.object(), applyset=self.owner.applyset)
+        return f"managed by {tool}; set adopt = true on the track to take it over" if tool else ""
+
+    def _marked(self, desired: Desired) -> JSONObject:
+        """Return what the object shall be, with our marks."""
+        return mark(normalise(desired.object()), owner=self.owner, key=desired.key)
+
+    def _annotated(
+        self, desired: Desired, marked: JSONObject, *, live: JSONObject | None
+    ) -> JSONObject | None:
+        """Add the last-applied annotation (without our marks in it); None if it is too large."""
+        own = lastapplied.encode(desired.object(), digest_key=self.digest_key, live=live)
+        if not lastapplied.fits(own, desired=marked, live=live):
             return None
-        if not adopting:
-            return patch
-        metadata = {
-            **(patch.body.get("metadata") or {}),
-            "resourceVersion": live["metadata"]["resourceVersion"],
-        }
-        return Patch(patch.content_type, {**patch.body, "metadata": metadata})
+        metadata = marked["metadata"]
+        annotations = {**metadata["annotations"], marks.LAST_APPLIED: own}
+        return {**marked, "metadata": {**metadata, "annotations": annotations}}
 
-    async def _makes_no_difference(self, desired: Desired, live: JSONObject, patch: Patch) -> bool:
-        """Ask the server for the result without persisting it: defaults are no differences."""
-        if not self.server_dry_run:
-            return False
-        try:
-            result = await self._send(desired, patch, dry_run=True)
-        except BadRequest as error:
-            if "dry" in error.message.lower():  # a webhook with side effects refuses dry-runs
-                return False
-            raise
-        has_status = desired.resource.has_status
-        return live_digest(result, has_status=has_status) == live_digest(
-            live, has_status=has_status
-        )
+    def _outcome(
+        self, desired: Desired, action: Action, live: JSONObject, reason: str = ""
+    ) -> Outcome:
+        return Outcome(desired.key, action, reason=reason, live=record(desired, live))
 
-    async def _send(self, desired: Desired, patch: Patch, *, dry_run: bool) -> JSONObject:
-        return await self.client.patch(
-            desired.resource,
-            patch.body,
-            namespace=desired.key.namespace,
-            name=desired.key.name,
-            content_type=patch.content_type,
-            dry_run=dry_run,
-        )
 
-    def _with_marks(self, desired: Desired, *, live: JSONObject | None) -> JSONObject:
-        """Return what the object shall be, with our marks and the last-applied annotation."""
-        obj = normalise(desired.object())
-        annotation = lastapplied.encode(obj, digest_key=self.digest_key, live=live)
-        marked = mark(obj, owner=self.owner, key=desired.key)
-        marked["metadata"]["annotations"][marks.LAST_APPLIED] = annotation
-        return marked
-
-    def _outcome(self, desired: Desired, action: Action, live: JSONObject) -> Outcome:
-        return Outcome(desired.key, action, live=self.record(desired, live))
-
-    def record(self, desired: Desired, live: JSONObject) -> Record:
-        """Make the record of a live object as the watch would."""
-        return project(
-            {
-                "apiVersion": desired.resource.gvk.api_version,
-                "kind": desired.resource.kind,
-                **live,
-            },
-            has_status=desired.resource.has_status,
-        )
+def record(desired: Desired, live: JSONObject) -> Record:
+    """Make the record of a live object as the watch would; lists leave apiVersion and kind out."""
+    gvk = desired.resource.gvk
+    named = {"apiVersion": gvk.api_version, "kind": gvk.kind, **live}
+    return project(named, has_status=desired.resource.has_status)

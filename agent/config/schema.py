@@ -72,6 +72,7 @@ def track_schema(paths: Paths) -> dict[str, Converter]:
         "scope": values.scope,
         "prune": values.boolean,
         "prune-limit": values.percent,
+        "adopt": values.boolean,
         "deploy-key": partial(_secret, DeployKey, {**place, "type": values.credential_type}),
         "known-hosts": partial(_secret, KnownHosts, place),
         "ca-file": paths.optional,

@@ -71,6 +71,19 @@ def mark(desired: JSONObject, *, owner: Owner, key: ObjectKey) -> JSONObject:
     return {**desired, "metadata": metadata}
 
 
+def missing_marks(live: JSONObject, *, owner: Owner, key: ObjectKey) -> JSONObject:
+    """Return the metadata that has to be merged into a live object to make it carry our marks."""
+    bare: JSONObject = {"metadata": {}}
+    wanted = mark(bare, owner=owner, key=key)["metadata"]
+    missing = {}
+    for section, values in wanted.items():
+        have = live["metadata"].get(section) or {}
+        lacking = {name: value for name, value in values.items() if have.get(name) != value}
+        if lacking:
+            missing[section] = lacking
+    return missing
+
+
 def owner_of(live: JSONObject, *, key: ObjectKey) -> str:
     """Return ``agent/track`` of the marks on a live object, or "" when it carries none of its own.
 

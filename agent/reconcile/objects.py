@@ -103,7 +103,7 @@ class ObjectReconciler:
         record = self._seen(desired) if informer.synced else None
         verdict = self._verdicts.get(desired.key)
         if record and verdict and verdict.covers(desired.manifest.digest, record):
-            return Outcome(desired.key, Action.UNCHANGED, live=record)
+            return Outcome(desired.key, Action.UNCHANGED, reason=verdict.note, live=record)
         outcome = await self._applier.apply(desired, missing=informer.synced and record is None)
         self._remember(desired, outcome)
         _log(desired, outcome, drift=drift)
@@ -118,7 +118,7 @@ class ObjectReconciler:
         if not outcome.in_sync or outcome.live is None:
             self._verdicts.drop(desired.key)
             return
-        verdict = self._verdicts.put(desired.manifest.digest, outcome.live)
+        verdict = self._verdicts.put(desired.manifest.digest, outcome.live, note=outcome.reason)
         # An edit may have come between our write and its answer; its event found no verdict.
         record = self._seen(desired)
         if record is not None and not verdict.covers(verdict.desired, record):

@@ -200,10 +200,10 @@ def _transition(new: Condition, before: Iterable[Condition], now: str) -> Condit
 
 
 def _problems(findings: Findings) -> dict[str, str]:
-    """List what is wrong or left alone, with its reason, at most PROBLEMS_LIMIT of them."""
+    """List what is wrong, left alone or worth telling; at most PROBLEMS_LIMIT of them."""
     problems = {error.file: error.reason for error in findings.file_errors or ()}
     for key, outcome in (findings.outcomes or {}).items():
-        if text := outcome.error or (outcome.reason if outcome.action is Action.IGNORE else ""):
+        if text := outcome.error or outcome.reason:
             problems[str(key)] = text
     problems.update(findings.extra)
     listed: dict[str, Any] = dict(sorted(problems.items())[:PROBLEMS_LIMIT])

@@ -35,6 +35,7 @@ class Verdict(msgspec.Struct, frozen=True):
 
     desired: bytes
     live: Record
+    note: str  # how it was brought in step, when that is worth telling
     seen_at: float  # on the monotonic clock; a verdict from disk is _LONG_AGO
 
     def covers(self, desired: bytes, live: Record) -> bool:
@@ -76,9 +77,9 @@ class Verdicts:
         """Return the verdict on an object, None when there is none."""
         return self._verdicts.get(key)
 
-    def put(self, desired: bytes, live: Record) -> Verdict:
+    def put(self, desired: bytes, live: Record, *, note: str = "") -> Verdict:
         """Remember that ``live`` is what the desired object of this digest asks for."""
-        verdict = Verdict(desired, live, time.monotonic())
+        verdict = Verdict(desired, live, note, time.monotonic())
         self._verdicts[live.key] = verdict
         self._saved = False
         return verdict
