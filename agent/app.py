@@ -118,18 +118,20 @@ async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterato
             asyncio.TaskGroup() as watches,
         ):
             client = Client(transport)
+            discovery = Discovery(client)
             informers = Informers(
                 client=client,
                 tasks=watches,
                 project=_project,
                 on_change=lambda _, old, new: loops.observe(old, new),
+                on_gone=lambda resource: discovery.forget(resource.group),
                 selector=f"{marks.AGENT}={settings.name}",
                 namespace=settings.namespace,
             )
             builder = _TrackBuilder(
                 config=config,
                 client=client,
-                discovery=Discovery(client),
+                discovery=discovery,
                 informers=informers,
                 fetcher=fetcher,
                 in_flight=in_flight,

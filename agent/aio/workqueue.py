@@ -48,11 +48,15 @@ class WorkQueue(Generic[K]):
             self._arrived.set()
 
     def retry(self, key: K) -> float:
-        """Ask for ``key`` after its back-off, which grows; return the pause in seconds."""
-        backoff = self._backoffs.setdefault(key, Backoff(*self._limits))
-        pause = backoff.next()
-        self._cancel_timer(key)
-        self._timers[key] = asyncio.get_running_loop().call_later(pause, self.add, key)
+        """Ask for ``key`` after its back-off, which grows; return the pause in seconds.
+
+        A retry that is pending already stays as it is: asking often must not put it off.
+        """
+        loop = asyncio.get_running_loop()
+        if (pending := self._timers.get(key)) is not None:
+            return pending.when() - loop.time()
+        pause = self._backoffs.setdefault(key, Backoff(*self._limits)).next()
+        self._timers[key] = loop.call_later(pause, self.add, key)
         return pause
 
     def forget(self, key: K) -> None:

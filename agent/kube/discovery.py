@@ -74,9 +74,11 @@ class Discovery:
         return None
 
     def forget(self, group: str) -> None:
-        """Ask for this group again at the next question, e.g. after a CRD was established."""
+        """Ask for this group again at the next question: a CRD of it came, went or changed."""
         if self._known is None:
             return
+        for gvk in [gvk for gvk in self._known.resources if gvk.group == group]:
+            del self._known.resources[gvk]
         for group_version in [gv for gv in self._known.read_at if gv[0] == group]:
             del self._known.read_at[group_version]
 

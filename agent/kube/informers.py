@@ -42,8 +42,9 @@ class Informer(Generic[R]):
 class Informers(Generic[R]):
     """All informers of one agent, in one TaskGroup that outlives them.
 
-    ``project`` makes the record of an object, ``on_change`` hears of every difference; both must
-    be quick. ``selector`` and ``namespace`` limit what is listed and watched.
+    ``project`` makes the record of an object, ``on_change`` hears of every difference, ``on_gone``
+    of a kind that the server does not have any more; all must be quick. ``selector`` and
+    ``namespace`` limit what is listed and watched.
     """
 
     def __init__(
@@ -53,6 +54,7 @@ class Informers(Generic[R]):
         tasks: asyncio.TaskGroup,
         project: Project[R],
         on_change: OnChange[R],
+        on_gone: Callable[[Resource], None],
         selector: str,
         namespace: str,
     ) -> None:
@@ -60,6 +62,7 @@ class Informers(Generic[R]):
         self._tasks = tasks
         self._project = project
         self._on_change = on_change
+        self._on_gone = on_gone
         self._selector = selector
         self._namespace = namespace
         self._informers: dict[Resource, Informer[R]] = {}
@@ -95,6 +98,7 @@ class Informers(Generic[R]):
             resource=resource,
             project=lambda obj: self._project(obj, resource),
             store=store,
+            on_gone=lambda: self._on_gone(resource),
             selector=self._selector,
             namespace=self._namespace if resource.namespaced else "",
         )

@@ -35,7 +35,7 @@ INACTIVITY = 150.0
 RETRY = (0.5, 30.0)
 """First and longest pause after a failure, in seconds."""
 
-QUARANTINE = (10.0, 300.0)
+QUARANTINE = (5.0, 300.0)
 """The same for 403 and 404: somebody has to grant a right or install a kind first."""
 
 
@@ -51,6 +51,7 @@ class Reflector(Generic[R]):
     """Keeps ``store`` in step; ``run`` goes on until cancelled.
 
     ``project`` makes the small record that is kept of an object; the object itself is dropped.
+    ``on_gone`` is called when the server does not have the kind any more.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Reflector(Generic[R]):
         resource: Resource,
         project: Callable[[JSONObject], R],
         store: Store[R],
+        on_gone: Callable[[], None],
         selector: str = "",
         namespace: str = "",
     ) -> None:
@@ -69,6 +71,7 @@ class Reflector(Generic[R]):
         self._client = client
         self._project = project
         self._store = store
+        self._on_gone = on_gone
         self._selector = selector
         self._namespace = namespace
         self._version = ""
@@ -91,8 +94,13 @@ class Reflector(Generic[R]):
             except Gone:
                 self._version = ""
             except KubeError as error:
-                self._note_failure(error)
                 quarantined = isinstance(error, Forbidden | NotFound)
+                if quarantined:
+                    self._version = ""  # what is known of the kind is no longer sure
+                if isinstance(error, NotFound):
+                    self._store.replace({})  # its CRD is gone, and its objects with it
+                    self._on_gone()
+                self._note_failure(error)
                 backoff.limits(*(QUARANTINE if quarantined else RETRY))
                 await asyncio.sleep(backoff.next())
 

@@ -40,6 +40,7 @@ async def following(
         resource=resource,
         project=lambda obj: (obj["metadata"]["name"], (obj.get("data") or {}).get("x")),
         store=store,
+        on_gone=lambda: None,
         selector=SELECTOR,
         namespace=namespace,
     )

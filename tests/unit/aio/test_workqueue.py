@@ -51,17 +51,30 @@ async def test_a_worker_waits_until_there_is_a_key() -> None:
 
 async def test_a_failed_key_comes_back_after_a_growing_pause() -> None:
     q = queue()
-    pauses = [q.retry("a") for _ in range(5)]
-    assert len(q) == 0
+    pauses = []
+    for _ in range(5):
+        pauses.append(q.retry("a"))
+        assert len(q) == 0
+        assert await q.get() == "a"
+        q.done("a")
     assert pauses[0] <= 0.01
     assert 0.06 <= pauses[4] <= 0.1
-    assert await q.get() == "a"
+
+
+async def test_asking_for_a_retry_again_and_again_does_not_put_it_off() -> None:
+    q = queue(first=0.05, longest=100)
+    first = q.retry("a")
+    assert all(q.retry("a") <= first for _ in range(50))
+    assert await asyncio.wait_for(q.get(), 1) == "a"
 
 
 async def test_success_resets_the_pause_and_drops_a_pending_retry() -> None:
     q = queue(first=0.01, longest=100)
-    for _ in range(10):
+    for _ in range(4):
         q.retry("a")
+        q.add("a")
+        q.done(await q.get())
+    q.retry("a")
     q.forget("a")
     assert q.retry("a") <= 0.01
 
