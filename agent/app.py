@@ -17,8 +17,10 @@ from agent import __version__, log
 from agent.aio.inflight import InFlight
 from agent.apply import digestkey
 from agent.apply.applier import Applier
+from agent.apply.desired import Resolver
 from agent.apply.inventory import Inventory
 from agent.apply.requests import Requests
+from agent.apply.schemas import Schemas
 from agent.config.model import Config, CredentialType, DeployKey, KnownHosts
 from agent.config.model import Track as TrackConfig
 from agent.kube import auth
@@ -132,6 +134,7 @@ async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterato
                 config=config,
                 client=client,
                 discovery=discovery,
+                resolver=Resolver(discovery, Schemas(client)),
                 informers=informers,
                 fetcher=fetcher,
                 in_flight=in_flight,
@@ -157,6 +160,7 @@ class _TrackBuilder:
     config: Config
     client: Client
     discovery: Discovery
+    resolver: Resolver
     informers: Informers[Record]
     fetcher: Fetcher
     in_flight: InFlight
@@ -179,7 +183,7 @@ class _TrackBuilder:
                 digest_key=self.digest_key,
                 adopt=track.adopt,
             ),
-            discovery=self.discovery,
+            resolver=self.resolver,
             informers=self.informers,
             policy=Policy(
                 agent_namespace=settings.namespace,

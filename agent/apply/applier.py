@@ -127,6 +127,7 @@ class Applier:
             last_applied=lastapplied.read(live),
             desired=annotated,
             live=live,
+            schema=desired.schema,
         )
         if patch.body and not self._is_ours(desired, live):
             patch = guarded(patch, live)

@@ -54,7 +54,11 @@ async def _leave_annotation(
     if not recorded.annotation or is_server_side(live):
         return live
     patch = three_way(
-        gvk=desired.resource.gvk, last_applied=recorded.configuration, desired=marked, live=live
+        gvk=desired.resource.gvk,
+        last_applied=recorded.configuration,
+        desired=marked,
+        live=live,
+        schema=desired.schema,
     )
     annotations = live["metadata"].get("annotations") or {}
     if marks.LAST_APPLIED in annotations:

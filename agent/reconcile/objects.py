@@ -13,8 +13,7 @@ from agent import log
 from agent.aio.inflight import InFlight
 from agent.aio.locks import KeyedLocks
 from agent.apply.applier import Applier
-from agent.apply.desired import Desired, resolve
-from agent.kube.discovery import Discovery
+from agent.apply.desired import Desired, Resolver
 from agent.kube.errors import KubeError
 from agent.kube.informers import Informers
 from agent.manifest.keys import ObjectKey
@@ -40,7 +39,7 @@ class ObjectReconciler:
         self,
         *,
         applier: Applier,
-        discovery: Discovery,
+        resolver: Resolver,
         informers: Informers[Record],
         policy: Policy,
         verdicts: Verdicts,
@@ -48,7 +47,7 @@ class ObjectReconciler:
         on_stale: Callable[[ObjectKey], None],
     ) -> None:
         self._applier = applier
-        self._discovery = discovery
+        self._resolver = resolver
         self._informers = informers
         self._policy = policy
         self._in_flight = in_flight
@@ -62,21 +61,20 @@ class ObjectReconciler:
         ``drift`` only changes the words of the log: nobody committed anything.
         """
         try:
-            resource = await self._discovery.resolve(manifest.gvk)
+            desired = await self._resolver.resolve(manifest)
         except KubeError as error:
             return _failed(manifest, str(error))
-        if resource is None:
+        if desired is None:
             return _failed(
                 manifest,
                 f'no matches for kind "{manifest.gvk.kind}" in version '
                 f'"{manifest.gvk.api_version}": the server does not have it; '
                 "install its CRD or correct apiVersion and kind",
             )
-        desired = resolve(manifest, resource)
         if reason := self.reason_to_ignore(desired):
             self._verdicts.drop(desired.key)
             return Outcome(desired.key, Action.IGNORE, reason=reason)
-        if resource.namespaced and not desired.key.namespace:
+        if desired.resource.namespaced and not desired.key.namespace:
             return _failed(
                 manifest, "metadata.namespace is missing and the kind is namespaced; write it"
             )
