@@ -105,8 +105,8 @@ class Loops:
         """Take up a track: a first pass at once, then a poll every ``interval`` seconds."""
         loop = TrackLoop(track, self._queue)
         self._loops[track.name] = loop
-        self._every(interval, loop.ring)
-        self._every(self._sync_period, lambda: loop.ring(resync=True))
+        self._every(interval, loop, resync=False)
+        self._every(self._sync_period, loop, resync=True)
         loop.ring()
 
     def start(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
@@ -170,9 +170,14 @@ class Loops:
         if _tells_otherwise(before, outcome):
             loop.status_changed()
 
-    def _every(self, seconds: float, ring: Any) -> None:
+    def _every(self, seconds: float, loop: TrackLoop, *, resync: bool) -> None:
         trigger = IntervalTrigger(seconds=seconds, jitter=seconds * JITTER, timezone="UTC")
-        self._scheduler.add_job(ring, trigger)
+        self._scheduler.add_job(_ring, trigger, args=(loop, resync))
+
+
+async def _ring(loop: TrackLoop, resync: bool) -> None:
+    """Ring on the event loop: APScheduler would run a plain function in a thread."""
+    loop.ring(resync=resync)
 
 
 def _tell_failure(track: str, outcome: Outcome, before: Outcome | None, pause: float) -> None:
