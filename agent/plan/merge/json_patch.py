@@ -1,8 +1,8 @@
 """Three-way merge into a JSON merge patch (RFC 7386), for custom resources.
 
 Duty: what kubectl's ``jsonmergepatch.CreateThreeWayJSONMergePatch`` does. Lists are atomic. A null
-in the desired object says nothing of the live one, as with kubectl: a merge patch cannot set a
-null. Must not know kinds.
+in the desired object deletes once, when git begins to say it, as with kubectl: a merge patch
+cannot set a null, and a default the server puts in its place is left alone. Must not know kinds.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ def three_way_json(
     """Return the merge patch that makes ``live`` what ``desired`` says; ``{}`` if it already is.
 
     Added and changed: what desired has and live has not, or otherwise. Deleted: what
-    ``last_applied`` has, desired no longer has and live still has. All else in live stays.
+    ``last_applied`` has, desired no longer has and live still has; and what desired says is null
+    and ``last_applied`` did not. All else in live stays.
     The inputs are not modified and the patch shares nothing with them.
     """
     patch = _deletions(as_map(last_applied), desired, live)
@@ -32,18 +33,14 @@ def three_way_json(
                 )
                 if child:
                     patch[name] = child
-            elif not wanted:
-                patch[name] = {}  # an empty map is a value, not an empty patch
-            elif added := three_way_json(last_applied=None, desired=wanted, live={}):
-                patch[name] = added
+            else:  # an empty map is a value, not an empty patch
+                patch[name] = three_way_json(last_applied=None, desired=wanted, live={})
         elif not equal(have, wanted, nulls_count=True):
             patch[name] = copied(wanted)
     return patch
 
 
 def _deletions(last: JSONObject, desired: JSONObject, live: JSONObject) -> JSONObject:
-    return {
-        name: None
-        for name, old in last.items()
-        if old is not None and desired.get(name) is None and live.get(name) is not None
-    }
+    dropped = [name for name in last if name not in desired]
+    nulled = [name for name in desired if desired[name] is None and last.get(name, "") is not None]
+    return {name: None for name in (*dropped, *nulled) if name in live}

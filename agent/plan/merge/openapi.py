@@ -32,11 +32,13 @@ class TableDocument(TypedDict):
     types: dict[str, TypeDocument]
 
 
-_JSON_MERGED_GROUPS = frozenset({"apiextensions.k8s.io", "apiregistration.k8s.io"})
-"""Groups outside kubectl's scheme: it has always applied them with JSON merge patches."""
-
 _OBJECT_META = "ObjectMeta"
-_PREFIXES = ("io.k8s.api.", "io.k8s.apimachinery.pkg.apis.", "io.k8s.kube-aggregator.pkg.apis.")
+_PREFIXES = (
+    "io.k8s.api.",
+    "io.k8s.apimachinery.pkg.apis.",
+    "io.k8s.apiextensions-apiserver.pkg.apis.",
+    "io.k8s.kube-aggregator.pkg.apis.",
+)
 _STRATEGIC = "application/strategic-merge-patch+json"
 
 
@@ -49,8 +51,7 @@ def extract(document: JSONObject) -> TableDocument:
         if not _is_object(body):
             continue
         for gvk in _kinds_of(body):
-            if gvk.group not in _JSON_MERGED_GROUPS:
-                kinds.setdefault(gvk.api_version, {})[gvk.kind] = _short(name)
+            kinds.setdefault(gvk.api_version, {})[gvk.kind] = _short(name)
     return {"kinds": kinds, "types": _reachable(types, kinds)}
 
 

@@ -95,8 +95,8 @@ class _Table:
 def lookup(gvk: GroupVersionKind) -> Schema | None:
     """Return how a built-in kind of Kubernetes 1.20 to 1.37 merges.
 
-    None for every other kind, custom resources, CustomResourceDefinition and APIService among
-    them: those take JSON merge patches, as with kubectl.
+    None for every other kind, custom resources above all: those take JSON merge patches, as with
+    kubectl.
     """
     return _shipped().kind(gvk)
 

@@ -52,7 +52,8 @@ def three_way_strategic(
     """Return the strategic merge patch that makes ``live`` what ``desired`` says; ``{}`` if it is.
 
     Added and changed: what desired has and live has not, or otherwise. Deleted: what
-    ``last_applied`` has, desired no longer has and live still has; and what desired says is null.
+    ``last_applied`` has (be it null), desired no longer has and live still has; and what desired
+    says is null.
     All else in live stays. The inputs are not modified and the patch shares nothing with them.
 
     Raises MergeError when an element of a merging list has no merge key.
@@ -77,8 +78,8 @@ def _map(
             patch.update(_field(name, last.get(name), wanted, have, field, where))
         elif not equal(have, wanted):
             patch[name] = wanted
-    for name, old in last.items():
-        if old is not None and name not in desired and live.get(name) is not None:
+    for name in last:
+        if name not in desired and live.get(name) is not None:
             patch[name] = None
     return patch
 

@@ -151,6 +151,15 @@ SCALARS_AND_MAPS = [
         result={},
     ),
     _spec(
+        "a null git no longer says deletes what came in its place, as with kubectl",
+        DEPLOYMENT,
+        last={"replicas": None},
+        desired={},
+        live={"replicas": 1},
+        patch={"replicas": None},
+        result={},
+    ),
+    _spec(
         "nulls inside something new are left out",
         DEPLOYMENT,
         last=None,

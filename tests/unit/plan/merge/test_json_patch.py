@@ -36,9 +36,14 @@ CASES = [
     pytest.param(None, {"m": {}}, {"m": {"z": 9}}, {}, id="an empty map asks nothing of a full"),
     pytest.param(None, {"l": []}, {}, {"l": []}, id="an empty list is not an absent one"),
     pytest.param(None, {"l": []}, {"l": [1]}, {"l": []}, id="a list is emptied"),
-    pytest.param(None, {"a": None}, {"a": 1}, {}, id="a null says nothing, as with kubectl"),
+    pytest.param(None, {"a": None}, {"a": 1}, {"a": None}, id="a null deletes"),
+    pytest.param({"a": None}, {"a": None}, {"a": 1}, {}, id="once, as with kubectl"),
+    pytest.param({"a": None}, {}, {"a": 1}, {"a": None}, id="a null goes, as with kubectl"),
+    pytest.param(None, {"a": None}, {}, {}, id="a null deletes nothing that is not there"),
+    pytest.param(None, {"m": {"a": None}}, {"m": {"a": 1}}, {"m": {"a": None}}, id="deep null"),
+    pytest.param({"a": 1}, {"a": None}, {"a": None}, {"a": None}, id="a live null is deleted"),
     pytest.param({"a": 1}, {"a": None}, {"a": 1}, {"a": None}, id="a null where git had a value"),
-    pytest.param(None, {"m": {"a": None}}, {}, {}, id="a map of nulls alone"),
+    pytest.param(None, {"m": {"a": None}}, {}, {"m": {}}, id="a map of nulls alone"),
     pytest.param(None, {"m": {"a": 1}}, {"m": 5}, {"m": {"a": 1}}, id="a number becomes a map"),
     pytest.param(None, {"m": 5}, {"m": {"a": 1}}, {"m": 5}, id="a map becomes a number"),
     pytest.param(None, {"a": [1]}, {"a": {"b": 1}}, {"a": [1]}, id="a map becomes a list"),
@@ -79,13 +84,12 @@ def test_preview_is_the_merge_of_rfc_7386() -> None:
 @pytest.mark.parametrize(
     "gvk",
     [
-        GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition"),
-        GroupVersionKind("apiregistration.k8s.io", "v1", "APIService"),
+        GroupVersionKind("oracle.example.com", "v1", "Widget"),
         GroupVersionKind("example.com", "v1", "Deployment"),
     ],
     ids=str,
 )
-def test_kinds_outside_kubectls_scheme_merge_as_json(gvk: GroupVersionKind) -> None:
+def test_kinds_that_are_not_built_in_merge_as_json(gvk: GroupVersionKind) -> None:
     obj = {"apiVersion": gvk.api_version, "kind": gvk.kind, "metadata": {"name": "web"}}
     patch = three_way(gvk=gvk, last_applied=None, desired=obj, live=obj)
     assert patch == Patch(JSON_MERGE_PATCH, {})
