@@ -11,10 +11,10 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from agent import __version__, log
 from agent.aio.inflight import InFlight
+from agent.aio.supervise import forever
 from agent.apply import digestkey
 from agent.apply.applier import Applier
 from agent.apply.desired import Resolver
@@ -23,9 +23,10 @@ from agent.apply.requests import Requests
 from agent.apply.schemas import Schemas
 from agent.config.model import Config, CredentialType, DeployKey, KnownHosts
 from agent.config.model import Track as TrackConfig
-from agent.kube import auth
+from agent.kube import auth, pod
 from agent.kube.client import Client
 from agent.kube.discovery import Discovery
+from agent.kube.events import EventRecorder
 from agent.kube.informers import Informers
 from agent.kube.resource import Resource
 from agent.kube.transport import Transport
@@ -33,6 +34,7 @@ from agent.manifest import marks
 from agent.manifest.keys import JSONObject, ObjectKey
 from agent.plan.decide import Policy
 from agent.plan.ownership import Record, project
+from agent.reconcile.events import Reporter
 from agent.reconcile.loops import Loops
 from agent.reconcile.objects import ObjectReconciler
 from agent.reconcile.pruning import Pruner
@@ -50,7 +52,11 @@ logger = logging.getLogger(__name__)
 DRAIN = 20.0
 """Seconds that writes in flight have at the end; Kubernetes' default grace period is 30."""
 
-_POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+RECORD = 5.0
+"""Seconds that the last status has to be written in."""
+
+EVENTS_DRAIN = 2.0
+"""Seconds that Events have at the end to be written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +100,20 @@ async def run_until(stop: asyncio.Event, config: Config, environment: Mapping[st
         agent.loops.stop()
         for task in running:
             task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         if lost := await agent.in_flight.drain(DRAIN):
             logger.warning("writes cut off", extra=log.fields(count=lost))
-        for track in tracks:
-            await track.write_status()
+        await _record(list(tracks))
     logger.info("stopped")
+
+
+async def _record(tracks: list[Track]) -> None:
+    """Write what is known of the tracks, all at once and not for long: the end must come."""
+    try:
+        async with asyncio.timeout(RECORD):
+            await asyncio.gather(*(track.write_status() for track in tracks))
+    except TimeoutError:
+        logger.warning("status not written: no answer from the API server in time")
 
 
 @asynccontextmanager
@@ -106,7 +121,7 @@ async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterato
     """Build the agent; end its watches, workers and connections in that order."""
     settings = config.agent
     digest_key = await asyncio.to_thread(digestkey.load, settings.state_dir)
-    state_namespace = settings.state_namespace or await asyncio.to_thread(_pod_namespace)
+    state_namespace = settings.state_namespace or await asyncio.to_thread(pod.namespace)
 
     async def load_access() -> auth.Access:
         return await auth.load(kubeconfig=str(settings.kubeconfig or ""), context=settings.context)
@@ -121,6 +136,8 @@ async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterato
         ):
             client = Client(transport)
             discovery = Discovery(client)
+            recorder = EventRecorder(client, instance=pod.name())
+            writer = watches.create_task(forever("events", recorder.run), name="events")
             informers = Informers(
                 client=client,
                 tasks=watches,
@@ -138,6 +155,7 @@ async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterato
                 informers=informers,
                 fetcher=fetcher,
                 in_flight=in_flight,
+                recorder=recorder,
                 digest_key=digest_key,
                 state_namespace=state_namespace,
                 environment=environment,
@@ -149,6 +167,8 @@ async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterato
                 yield Agent(loops=loops, informers=informers, in_flight=in_flight)
             finally:
                 informers.stop()
+                await recorder.drain(EVENTS_DRAIN)
+                writer.cancel()
     finally:
         await fetcher.close()
 
@@ -164,6 +184,7 @@ class _TrackBuilder:
     informers: Informers[Record]
     fetcher: Fetcher
     in_flight: InFlight
+    recorder: EventRecorder
     digest_key: bytes
     state_namespace: str
     environment: Mapping[str, str]
@@ -175,28 +196,39 @@ class _TrackBuilder:
         inventory = Inventory(
             self.client, agent=settings.name, track=track.name, namespace=self.state_namespace
         )
-        verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name)
+        source = self._source(track)
+        reporter = Reporter(
+            recorder=self.recorder,
+            inventory=inventory,
+            repository=source.url,
+            reference=track.reference,
+        )
+        context = f"{self.client.host} {inventory.owner} adopt={track.adopt}"
+        verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name, context=context)
+        policy = Policy(
+            agent_namespace=settings.namespace,
+            ignored=frozenset(settings.ignore_resources),
+            scope=track.scope,
+        )
         objects = ObjectReconciler(
             applier=Applier(
                 requests=Requests(self.client, server_dry_run=settings.server_dry_run),
                 owner=inventory.owner,
                 digest_key=self.digest_key,
                 adopt=track.adopt,
+                ignored=track.ignore_fields,
             ),
             resolver=self.resolver,
             informers=self.informers,
-            policy=Policy(
-                agent_namespace=settings.namespace,
-                ignored=frozenset(settings.ignore_resources),
-                scope=track.scope,
-            ),
+            policy=policy,
             verdicts=verdicts,
             in_flight=self.in_flight,
+            reporter=reporter,
             on_stale=lambda key: self.look_again(track.name, key),
         )
         parts = Parts(
             discovery=self.discovery,
-            source=self._source(track),
+            source=source,
             inventory=inventory,
             objects=objects,
             verdicts=verdicts,
@@ -206,8 +238,11 @@ class _TrackBuilder:
                 discovery=self.discovery,
                 informers=self.informers,
                 owner=str(inventory.owner),
+                policy=policy,
                 limit_percent=track.prune_limit,
+                reporter=reporter,
             ),
+            reporter=reporter,
         )
         return Track(name=track.name, repository=track.repository, prune=track.prune, parts=parts)
 
@@ -242,14 +277,6 @@ class _TrackBuilder:
 
 def _project(obj: JSONObject, resource: Resource) -> Record:
     return project(obj, has_status=resource.has_status)
-
-
-def _pod_namespace() -> str:
-    """Return the namespace of the pod we run in, "default" outside of one."""
-    try:
-        return _POD_NAMESPACE.read_text().strip() or "default"
-    except OSError:
-        return "default"
 
 
 @contextmanager

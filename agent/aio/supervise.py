@@ -1,12 +1,15 @@
-"""Long-running tasks that must not end: the one place with a broad ``except``."""
+"""Where defects of ours stop: the one module with a broad ``except``."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 from agent.aio.backoff import Backoff
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -31,3 +34,15 @@ async def forever(name: str, work: Callable[[], Awaitable[None]]) -> None:
         if loop.time() - started > _HEALTHY:
             backoff.reset()
         await asyncio.sleep(backoff.next())
+
+
+async def contained(name: str, work: Awaitable[T], instead: Callable[[Exception], T]) -> T:
+    """Await ``work``; what must not happen is logged and answered by ``instead``.
+
+    For one of many: a defect that one object brings to light must not stop the others.
+    """
+    try:
+        return await work
+    except Exception as error:
+        logger.exception("%s failed", name)
+        return instead(error)

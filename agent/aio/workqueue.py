@@ -47,15 +47,18 @@ class WorkQueue(Generic[K]):
             self._ready.append(key)
             self._arrived.set()
 
-    def retry(self, key: K) -> float:
+    def retry(self, key: K, *, after: float | None = None) -> float:
         """Ask for ``key`` after its back-off, which grows; return the pause in seconds.
 
+        ``after`` is a pause in place of the back-off, for those who know when it makes sense.
         A retry that is pending already stays as it is: asking often must not put it off.
         """
         loop = asyncio.get_running_loop()
         if (pending := self._timers.get(key)) is not None:
             return pending.when() - loop.time()
-        pause = self._backoffs.setdefault(key, Backoff(*self._limits)).next()
+        pause = after
+        if pause is None:
+            pause = self._backoffs.setdefault(key, Backoff(*self._limits)).next()
         self._timers[key] = loop.call_later(pause, self.add, key)
         return pause
 

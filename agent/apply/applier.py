@@ -7,25 +7,31 @@ deletes, except where a manifest asks for the update strategy ``recreate``.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agent.apply import serverside
 from agent.apply.desired import Desired
 from agent.apply.recreate import recreate
 from agent.apply.requests import Requests, guarded, metadata_patch
+from agent.config.model import IgnoredFields
+from agent.config.pointers import Pointer
 from agent.errors import AgentError
-from agent.kube.errors import AlreadyExists, Conflict, Invalid
+from agent.kube.client import FIELD_MANAGER
+from agent.kube.errors import AlreadyExists, ApiError, Conflict, Invalid
 from agent.manifest import marks
-from agent.manifest.keys import JSONObject
-from agent.plan import foreign, lastapplied
+from agent.manifest.keys import GroupKind, JSONObject
+from agent.plan import foreign, ignorefields, lastapplied
 from agent.plan.change import Action, Outcome
+from agent.plan.differences import differing
 from agent.plan.errors import PlanError
+from agent.plan.fights import last_writer
 from agent.plan.merge import normalise, three_way
 from agent.plan.ownership import Owner, Record, mark, missing_marks, owner_of, project
 from agent.plan.strategy import UpdateStrategy, strategy_of
 
 _CONFLICTS = 5  # as kubectl: re-read and re-merge this often before giving up
 _CONFLICT_PAUSE = 0.2  # seconds
+_SECRET = GroupKind("", "Secret")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +39,19 @@ class Applier:
     """Applies objects for one track.
 
     ``digest_key`` keys the digests that stand for Secret values in the last-applied annotation.
-    ``adopt`` takes over objects that another track, agent or tool manages.
+    ``adopt`` takes over objects that another track, agent or tool manages. ``ignored`` are the
+    rules that name fields which are written at a create only.
     """
 
     requests: Requests
     owner: Owner
     digest_key: bytes
     adopt: bool = False
+    ignored: tuple[IgnoredFields, ...] = ()
+
+    def digest(self, desired: Desired) -> bytes:
+        """Return a digest of all that the configuration and git want of an object."""
+        return ignorefields.digest(desired.manifest.digest, self._ignored_in(desired))
 
     async def apply(self, desired: Desired, *, missing: bool = False) -> Outcome:
         """Create or update one object and say what happened; never raises an AgentError.
@@ -58,9 +70,9 @@ class Applier:
                     pass
             return await self._read_and_apply(desired, strategy)
         except AgentError as error:
-            notes = "; ".join(getattr(error, "__notes__", ()))
-            text = f"{error}; {notes}" if notes else str(error)
-            return Outcome(desired.key, Action.UPDATE, error=f"{text} [{desired.origin}]")
+            return Outcome(
+                desired.key, Action.UPDATE, error=f"{_told(error, desired)} [{desired.origin}]"
+            )
 
     async def _read_and_apply(self, desired: Desired, strategy: UpdateStrategy) -> Outcome:
         """Read, judge, write; anew after each Conflict, because it was judged by an old state."""
@@ -81,7 +93,7 @@ class Applier:
             await asyncio.sleep(_CONFLICT_PAUSE * (attempt - 1))
 
     async def _create(self, desired: Desired) -> Outcome:
-        marked = self._marked(desired)
+        marked = self._marked(desired, live=None)
         annotated = self._annotated(desired, marked, live=None)
         created = await self.requests.create(desired, annotated or marked)
         reason = "" if annotated else serverside.REASON
@@ -100,7 +112,7 @@ class Applier:
             )
         if strategy is UpdateStrategy.NEVER:
             return await self._only_mark(desired, live)
-        marked = self._marked(desired)
+        marked = self._marked(desired, live=live)
         annotated = self._annotated(desired, marked, live=live)
         if annotated is None:
             owned = self._is_ours(desired, live)
@@ -109,8 +121,10 @@ class Applier:
         else:
             result = await self._merge(desired, live, marked, annotated)
             reason = ""
-        action = Action.UNCHANGED if result is live else Action.UPDATE
-        return self._outcome(desired, action, result, reason)
+        if result is live:
+            return self._outcome(desired, Action.UNCHANGED, live, reason)
+        updated = self._outcome(desired, Action.UPDATE, result, reason)
+        return _with_changes(updated, desired, before=live, after=result)
 
     async def _merge(
         self, desired: Desired, live: JSONObject, marked: JSONObject, annotated: JSONObject
@@ -146,7 +160,7 @@ class Applier:
         if not self._is_ours(desired, live):
             error.add_note("not recreated: the object does not carry this track's marks")
             raise error
-        marked = self._marked(desired)
+        marked = self._marked(desired, live=None)
         body = self._annotated(desired, marked, live=None) or marked
         created = await recreate(self.requests, desired, live, body)
         return self._outcome(desired, Action.RECREATE, created)
@@ -164,15 +178,26 @@ class Applier:
         tool = foreign.manager_of(live, desired=desired.object(), applyset=self.owner.applyset)
         return f"managed by {tool}; set adopt = true on the track to take it over" if tool else ""
 
-    def _marked(self, desired: Desired) -> JSONObject:
-        """Return what the object shall be, with our marks."""
-        return mark(normalise(desired.object()), owner=self.owner, key=desired.key)
+    def _ignored_in(self, desired: Desired) -> tuple[Pointer, ...]:
+        return ignorefields.pointers_for(self.ignored, desired.key)
+
+    def _marked(self, desired: Desired, *, live: JSONObject | None) -> JSONObject:
+        """Return what the object shall be, with our marks; in ignored fields it is what live is."""
+        wanted = normalise(desired.object())
+        if live is not None and (pointers := self._ignored_in(desired)):
+            settled = ignorefields.left_to_live(wanted, live, pointers, schema=desired.schema)
+            wanted = normalise(settled)
+        return mark(wanted, owner=self.owner, key=desired.key)
 
     def _annotated(
         self, desired: Desired, marked: JSONObject, *, live: JSONObject | None
     ) -> JSONObject | None:
-        """Add the last-applied annotation (without our marks in it); None if it is too large."""
-        own = lastapplied.encode(desired.object(), digest_key=self.digest_key, live=live)
+        """Add the last-applied annotation; None if it is too large.
+
+        Neither our marks nor ignored fields are in it.
+        """
+        applied = ignorefields.left_out(normalise(desired.object()), self._ignored_in(desired))
+        own = lastapplied.encode(applied, digest_key=self.digest_key, live=live)
         if not lastapplied.fits(own, desired=marked, live=live):
             return None
         metadata = marked["metadata"]
@@ -183,6 +208,23 @@ class Applier:
         self, desired: Desired, action: Action, live: JSONObject, reason: str = ""
     ) -> Outcome:
         return Outcome(desired.key, action, reason=reason, live=record(desired, live))
+
+
+def _told(error: AgentError, desired: Desired) -> str:
+    """Say what went wrong. The API server quotes what it was sent: not when that is a Secret."""
+    if desired.key.group_kind == _SECRET:
+        return error.without_values() if isinstance(error, ApiError) else str(error)
+    return "; ".join((str(error), *getattr(error, "__notes__", ())))
+
+
+def _with_changes(
+    outcome: Outcome, desired: Desired, *, before: JSONObject, after: JSONObject
+) -> Outcome:
+    """Add what an update changed, and who had written it."""
+    has_status = desired.resource.has_status
+    changed = differing(before, after, schema=desired.schema, has_status=has_status)
+    writer = last_writer(before, changed, ourselves=FIELD_MANAGER)
+    return replace(outcome, changed=changed, writer=writer)
 
 
 def record(desired: Desired, live: JSONObject) -> Record:

@@ -7,12 +7,13 @@ worst a kind too many to look at. The ConfigMap also carries the track's status.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
 from agent import __version__
 from agent.kube.client import Client
-from agent.kube.errors import NotFound
+from agent.kube.errors import Conflict, NotFound
+from agent.kube.eventseries import ObjectReference
 from agent.kube.resource import Resource
 from agent.manifest import marks
 from agent.manifest.keys import GroupKind, JSONObject
@@ -56,10 +57,21 @@ class Inventory:
         self.name = f"{agent}.{track}"
         self.namespace = namespace
         self.owner = Owner(
-            agent=agent, track=track, applyset=applyset_id(name=self.name, namespace=namespace)
+            agent=agent,
+            track=track,
+            namespace=namespace,
+            applyset=applyset_id(name=self.name, namespace=namespace),
         )
         self._client = client
         self._known: Contents | None = None
+        self._uid = ""
+
+    @property
+    def reference(self) -> ObjectReference | None:
+        """The ConfigMap as Events name it; None while it is not known to exist."""
+        if not self._uid:
+            return None
+        return ObjectReference("v1", "ConfigMap", self.namespace, self.name, self._uid)
 
     async def read(self) -> Contents:
         """Read the ConfigMap; empty contents when there is none yet.
@@ -70,6 +82,7 @@ class Inventory:
         try:
             live = await self._client.get(CONFIG_MAPS, namespace=self.namespace, name=self.name)
         except NotFound:
+            self._uid = ""
             self._known = Contents()
             return self._known
         self._known = self._parse(live)
@@ -77,14 +90,12 @@ class Inventory:
 
     async def widen(self, *, kinds: Collection[GroupKind], namespaces: Collection[str]) -> Contents:
         """Add kinds and namespaces; no request when they are all there."""
-        known = self._known or await self.read()
-        return await self._write(
-            known,
-            replace(
+        return await self._change(
+            lambda known: replace(
                 known,
                 kinds=known.kinds | frozenset(kinds),
                 namespaces=known.namespaces | self._additional(namespaces),
-            ),
+            )
         )
 
     async def settle(
@@ -98,20 +109,55 @@ class Inventory:
 
         No request when nothing differs.
         """
-        known = self._known or await self.read()
-        wanted = replace(known, data=data)
-        if kinds is not None and namespaces is not None:
-            wanted = replace(
-                wanted, kinds=frozenset(kinds), namespaces=self._additional(namespaces)
+
+        def settled(known: Contents) -> Contents:
+            if kinds is None or namespaces is None:
+                return replace(known, data=data)
+            return replace(
+                known,
+                kinds=frozenset(kinds),
+                namespaces=self._additional(namespaces),
+                data=data,
             )
-        return await self._write(known, wanted)
+
+        return await self._change(settled)
+
+    async def approve(self, digest: str) -> None:
+        """Write down that a person approves the held plan of this digest. Raises KubeError.
+
+        For the command line; unlike the rest it does not mind the agent's writes in between: an
+        approval that comes too late names a plan that is not held any more.
+        """
+        await self._client.patch(
+            CONFIG_MAPS,
+            {"metadata": {"annotations": {APPROVED: digest}}},
+            namespace=self.namespace,
+            name=self.name,
+            content_type=_MERGE_PATCH,
+        )
 
     def _additional(self, namespaces: Collection[str]) -> frozenset[str]:
         return frozenset(namespaces) - {"", self.namespace}
 
+    async def _change(self, change: Callable[[Contents], Contents]) -> Contents:
+        """Write what ``change`` makes of the contents; no request when that is the same.
+
+        Somebody may write in between (an approval): it is then read and changed again.
+        """
+        known = self._known or await self.read()
+        for last in (False, True):
+            wanted = change(known)
+            if known.resource_version and wanted == known:
+                return known
+            try:
+                return await self._write(known, wanted)
+            except Conflict:
+                if last:
+                    raise
+            known = await self.read()
+        raise PlanError(f"{self.owner}: the inventory changes all the time")
+
     async def _write(self, known: Contents, wanted: Contents) -> Contents:
-        if known.resource_version and wanted == known:
-            return known
         body = self._render(wanted)
         # Whatever comes of the write, what is known is no longer certain.
         self._known = None
@@ -155,6 +201,7 @@ class Inventory:
                 f"{self.owner} (label {ID_LABEL} is {labels.get(ID_LABEL)!r}); rename the track "
                 "or the agent, or remove that ConfigMap"
             )
+        self._uid = str(metadata["uid"])
         annotations = metadata.get("annotations") or {}
         return Contents(
             kinds=frozenset(map(GroupKind.parse, _split(annotations.get(KINDS)))),

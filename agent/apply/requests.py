@@ -9,6 +9,7 @@ from agent.kube.client import Client
 from agent.kube.errors import BadRequest, NotFound
 from agent.manifest.keys import JSONObject
 from agent.plan.merge import JSON_MERGE_PATCH, Patch
+from agent.plan.merge.values import plain
 from agent.plan.ownership import live_digest
 
 APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
@@ -33,8 +34,10 @@ class Requests:
             return None
 
     async def create(self, desired: Desired, body: JSONObject) -> JSONObject:
-        """Create the object."""
-        return await self.client.create(desired.resource, body, namespace=desired.key.namespace)
+        """Create the object; a null in git says nothing of it, as with kubectl."""
+        return await self.client.create(
+            desired.resource, plain(body), namespace=desired.key.namespace
+        )
 
     async def patch(self, desired: Desired, patch: Patch, *, dry_run: bool = False) -> JSONObject:
         """Send a patch; a server-side apply takes fields over from other managers."""
@@ -58,7 +61,9 @@ class Requests:
         """
         if not patch.body or await self._changes_nothing(desired, live, patch):
             return live
-        return await self.patch(desired, patch)
+        patched = await self.patch(desired, patch)
+        before, after = live["metadata"], patched["metadata"]
+        return live if before["resourceVersion"] == after["resourceVersion"] else patched
 
     async def _changes_nothing(self, desired: Desired, live: JSONObject, patch: Patch) -> bool:
         if not self.server_dry_run:

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agent.cli import options, output
 
 if TYPE_CHECKING:
-    from agent.config.model import Config
     from agent.reconcile.status import TrackStatus
 
 NOT_IN_SYNC = 1
@@ -34,22 +30,15 @@ def run(args: argparse.Namespace) -> int:
     import asyncio
 
     from agent import app
+    from agent.cli import cluster
 
-    config = with_kubeconfig(options.load_config(args), os.environ)
+    config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     if not args.once:
         asyncio.run(app.run(config, os.environ))
         return 0
     statuses = asyncio.run(app.run_once(config, os.environ))
     _report(statuses, as_json=args.output == "json")
     return 0 if all(status.ready for status in statuses) else NOT_IN_SYNC
-
-
-def with_kubeconfig(config: Config, environment: Mapping[str, str]) -> Config:
-    """Take $KUBECONFIG where the configuration names no file, as kubectl does."""
-    named = environment.get("KUBECONFIG")
-    if config.agent.kubeconfig is not None or not named:
-        return config
-    return replace(config, agent=replace(config.agent, kubeconfig=Path(named)))
 
 
 def _report(statuses: list[TrackStatus], *, as_json: bool) -> None:
@@ -81,5 +70,5 @@ def problems(status: TrackStatus) -> list[str]:
         if condition.status == "False" and condition.type == "FilesFetched"
     ]
     if status.held:
-        lines.append(f"deletions held: {status.held}")
+        lines.append(f"deletions held: {status.held}; lightkeeper approve {status.track}")
     return lines

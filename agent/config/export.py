@@ -11,6 +11,7 @@ from typing import Any
 
 from agent.config.durations import format_duration
 from agent.config.model import Config, IgnoredResource
+from agent.config.pointers import Pointer
 from agent.config.tables import key_name
 
 _PERCENTAGES = frozenset({"prune_limit"})
@@ -30,14 +31,14 @@ def _table(value: Any) -> dict[str, Any]:
 
 
 def _value(name: str, value: object) -> object:
+    if isinstance(value, Path | IgnoredResource | Pointer):
+        return str(value)
     if is_dataclass(value):
         return {key: part for key, part in _table(value).items() if part}
-    if isinstance(value, tuple) and not isinstance(value, IgnoredResource):
-        return [str(item) for item in value]
+    if isinstance(value, tuple):
+        return [_value(name, item) for item in value]
     if isinstance(value, float):
         return format_duration(value)
-    if isinstance(value, Path):
-        return str(value)
     if name in _PERCENTAGES:
         return f"{value}%"
     return value

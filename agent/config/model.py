@@ -12,6 +12,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from agent.config.pointers import Pointer
+
 SCOPE_CLUSTER = "cluster"
 """A track that may manage everything (a ClusterGitTrack of Faros)."""
 
@@ -29,6 +31,20 @@ class IgnoredResource(NamedTuple):
     def __str__(self) -> str:
         """Return ``jobs.batch/v1``; ``secrets./v1`` for the core group (faros.md section 2)."""
         return f"{self.resource}.{self.group}/{self.version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IgnoredFields:
+    """One entry of ``ignore-fields``: fields of a kind's objects that others may write."""
+
+    kind: str
+    """``Kind.group``; ``Kind`` alone for the core group. Any version."""
+    pointers: tuple[Pointer, ...]
+    """The fields; at least one, each such that ``why_not_ignorable`` has nothing against it."""
+    namespace: str = ""
+    """Only objects of this namespace. Default "", of any or none."""
+    name: str = ""
+    """Only objects of this name. Default "", of any."""
 
 
 class CredentialType(StrEnum):
@@ -120,6 +136,9 @@ class Track:
     adopt: bool = False
     """Take over objects that another track, agent or tool (Flux, Argo CD, Helm, another ApplySet)
     manages. Default false: the first owner keeps them, and they are reported as ignored."""
+    ignore_fields: tuple[IgnoredFields, ...] = ()
+    """Fields that are set when an object is created, and from then on left as they are, whoever
+    writes them. Default none."""
     deploy_key: DeployKey | None = None
     """Credential of the repository. Default none, anonymous."""
     known_hosts: KnownHosts | None = None

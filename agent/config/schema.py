@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 
 from agent.config import values
-from agent.config.model import CredentialType, DeployKey, KnownHosts
+from agent.config.model import CredentialType, DeployKey, IgnoredFields, KnownHosts
 from agent.config.repository import repository, transport
 from agent.config.tables import Reading, Schema, read
 from agent.config.values import Converter, Fault, Invalid, Paths
@@ -26,6 +26,14 @@ TRACK_SYNONYMS = {
     **dict.fromkeys(("namespace", "target-namespace"), "scope"),
 }
 """What other tools call keys of a track; only answered with the name they have here."""
+
+_FIELDS_SCHEMA: Schema = {
+    "kind": values.kind,
+    "namespace": values.optional_label,
+    "name": values.text,
+    "pointers": values.pointers,
+}
+_FIELDS_REQUIRED = ("kind", "pointers")
 
 _SHORTEST_PERIOD = 1.0  # seconds; below it the polls themselves are the load
 _SHORTEST_TIMEOUT = 0.001  # seconds
@@ -73,10 +81,21 @@ def track_schema(paths: Paths) -> dict[str, Converter]:
         "prune": values.boolean,
         "prune-limit": values.percent,
         "adopt": values.boolean,
+        "ignore-fields": values.listing(
+            _ignored_fields, example='[{ kind = "…", pointers = ["…"] }]'
+        ),
         "deploy-key": partial(_secret, DeployKey, {**place, "type": values.credential_type}),
         "known-hosts": partial(_secret, KnownHosts, place),
         "ca-file": paths.optional,
     }
+
+
+def _ignored_fields(raw: object) -> IgnoredFields:
+    """Take a table that says which fields of which objects are left alone."""
+    reading = read(raw, _FIELDS_SCHEMA, required=_FIELDS_REQUIRED)
+    if reading.faults:
+        raise Invalid(*reading.faults)
+    return IgnoredFields(**reading.values)
 
 
 def _secret(model: type[DeployKey | KnownHosts], schema: Schema, raw: object) -> object:

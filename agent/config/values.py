@@ -17,6 +17,7 @@ from typing import Any
 from agent.config.durations import format_duration, parse_duration
 from agent.config.lines import KeyPath
 from agent.config.model import SCOPE_CLUSTER, SCOPE_CLUSTER_ONLY, CredentialType, IgnoredResource
+from agent.config.pointers import Pointer, why_not_ignorable
 
 Converter = Callable[[object], Any]
 """From a TOML value to the model's; raises Invalid."""
@@ -25,6 +26,8 @@ DNS_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 """RFC 1123, as Kubernetes wants it for names of namespaces and values of labels."""
 
 _DNS_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
+_KIND = re.compile(r"[A-Z][A-Za-z0-9]*")
+_VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_SHOWN = 60  # characters
@@ -179,19 +182,23 @@ def sub_path(value: object) -> str:
     return "/".join(parts)
 
 
-def ignored_resources(value: object) -> tuple[IgnoredResource, ...]:
-    """Take a list of ``<plural>.<group>/<version>``."""
-    if not isinstance(value, list):
-        raise invalid("not a list", 'expected one such as ["jobs.batch/v1"]', got=value)
-    found, faults = [], []
-    for index, item in enumerate(value):
-        try:
-            found.append(ignored_resource(item))
-        except Invalid as error:
-            faults += [Fault(fault.message, (index,)) for fault in error.faults]
-    if faults:
-        raise Invalid(*faults)
-    return tuple(found)
+def listing(item: Converter, *, example: str) -> Converter:
+    """Return a converter that takes a list, each element by ``item``, and returns a tuple."""
+
+    def convert(value: object) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise invalid("not a list", f"expected one such as {example}", got=value)
+        found, faults = [], []
+        for index, element in enumerate(value):
+            try:
+                found.append(item(element))
+            except Invalid as error:
+                faults += [Fault(fault.message, (index, *fault.path)) for fault in error.faults]
+        if faults:
+            raise Invalid(*faults)
+        return tuple(found)
+
+    return convert
 
 
 def ignored_resource(value: object) -> IgnoredResource:
@@ -207,6 +214,42 @@ def ignored_resource(value: object) -> IgnoredResource:
         expected = "expected <plural>.<group>/<version> such as jobs.batch/v1 or secrets./v1"
         raise invalid("not a resource", expected, got=given)
     return IgnoredResource(resource, group, version)
+
+
+ignored_resources = listing(ignored_resource, example='["jobs.batch/v1"]')
+"""Takes a list of ``<plural>.<group>/<version>``."""
+
+
+def kind(value: object) -> str:
+    """Take ``Kind.group``, or ``Kind`` of the core group."""
+    given = text(value)
+    name, dot, group = given.partition(".")
+    if not _KIND.fullmatch(name) or (dot and not _DNS_SUBDOMAIN.fullmatch(group)):
+        expected = 'expected Kind.group such as "Deployment.apps", or "ConfigMap"'
+        raise invalid("not a kind", expected, got=given)
+    if _VERSION.fullmatch(group.partition(".")[0]):
+        raise invalid("names a version", "leave it out: any version is meant", got=given)
+    return given
+
+
+def pointer(value: object) -> Pointer:
+    """Take a JSON pointer to a field that may be left to others."""
+    given = text(value)
+    try:
+        found = Pointer.parse(given)
+    except ValueError as error:
+        raise Invalid(Fault(f"{error} (got {show(given)})")) from error
+    if reason := why_not_ignorable(found):
+        raise Invalid(Fault(f"{reason} (got {show(given)})"))
+    return found
+
+
+def pointers(value: object) -> tuple[Pointer, ...]:
+    """Take a list of at least one JSON pointer."""
+    found: tuple[Pointer, ...] = listing(pointer, example='["/spec/replicas"]')(value)
+    if not found:
+        raise invalid("empty", 'expected at least one pointer such as "/spec/replicas"')
+    return found
 
 
 def credential_type(value: object) -> CredentialType:

@@ -43,7 +43,8 @@ class ApiError(KubeError):
     """The server's Status: HTTP ``status``, machine-readable ``reason``, human ``message``.
 
     ``retry_after`` is in seconds, None when the server did not say. ``request`` is method and
-    path, without query and credentials.
+    path, without query and credentials. ``fields`` are the paths that the server complains of.
+    The message may quote what was sent: ``without_values`` is for objects that hold secrets.
     """
 
     retryable = False
@@ -56,6 +57,7 @@ class ApiError(KubeError):
         message: str,
         request: str,
         retry_after: float | None = None,
+        fields: tuple[str, ...] = (),
     ) -> None:
         super().__init__(f"{message} ({status} {reason}, {request})")
         self.status = status
@@ -63,6 +65,15 @@ class ApiError(KubeError):
         self.message = message
         self.request = request
         self.retry_after = retry_after
+        self.fields = fields
+
+    def without_values(self) -> str:
+        """Say what is wrong without the server's words, which quote the object."""
+        fields = ", ".join(self.fields) or "see the API server's answer to kubectl apply"
+        return (
+            f"refused by the API server: {self.status} {self.reason} ({self.request}): {fields}; "
+            "its message is not shown because it may quote the Secret"
+        )
 
 
 class BadRequest(ApiError):
@@ -140,12 +151,14 @@ def from_response(
         message=message[:_MESSAGE_LIMIT] or "no message",
         request=request,
         retry_after=_seconds(retry_after, answer),
+        fields=_fields(answer),
     )
 
 
 def from_status(answer: dict[str, Any], *, request: str) -> ApiError:
     """Make the fitting error of a Status object, as a watch's ERROR event carries it."""
-    status = int(answer.get("code") or 500)
+    code = answer.get("code")
+    status = code if isinstance(code, int) and code >= 400 else 500
     return from_response(status=status, body=msgspec.json.encode(answer), request=request)
 
 
@@ -163,10 +176,17 @@ def _decode_status(body: bytes) -> dict[str, Any]:
     return answer if isinstance(answer, dict) else {}
 
 
+def _fields(answer: dict[str, Any]) -> tuple[str, ...]:
+    details = answer.get("details")
+    causes = details.get("causes") if isinstance(details, dict) else None
+    found = (cause.get("field") for cause in causes or () if isinstance(cause, dict))
+    return tuple(str(field) for field in found if field)
+
+
 def _seconds(header: str | None, answer: dict[str, Any]) -> float | None:
     details = answer.get("details")
     value = header or (details.get("retryAfterSeconds") if isinstance(details, dict) else None)
     try:
         return float(value) if value else None
-    except ValueError:
+    except (ValueError, TypeError):
         return None

@@ -11,13 +11,22 @@ import logging
 import random
 from collections.abc import Callable
 from enum import Enum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from agent import log
 from agent.aio.backoff import Backoff
 from agent.kube.client import Client, WatchEvent
-from agent.kube.errors import Forbidden, Gone, KubeError, NotFound, TransportError, from_status
+from agent.kube.errors import (
+    ApiError,
+    Forbidden,
+    Gone,
+    KubeError,
+    NotFound,
+    TransportError,
+    from_status,
+)
 from agent.kube.resource import Resource
 from agent.kube.store import Store
 from agent.manifest.keys import JSONObject
@@ -75,6 +84,9 @@ class Reflector(Generic[R]):
         self._selector = selector
         self._namespace = namespace
         self._version = ""
+        self._backoff = Backoff(*RETRY)
+        self._progress = False  # the current watch has delivered something
+        self._disconnects = 0  # in a row, without an event in between
         self._settled = asyncio.Event()
 
     async def settled(self) -> None:
@@ -83,26 +95,42 @@ class Reflector(Generic[R]):
 
     async def run(self) -> None:
         """List and watch for ever; failures are kept in ``error`` and retried with back-off."""
-        backoff = Backoff(*RETRY)
-        while True:
-            try:
-                if not self._version:
-                    await self._list()
-                    backoff.reset()
-                await self._watch()
-                backoff.reset()
-            except Gone:
+        try:
+            while True:
+                await self._round()
+        finally:
+            self._settled.set()  # whatever ends this, nobody may wait for it for ever
+
+    async def _round(self) -> None:
+        """List unless the last watch can be resumed, watch until it ends, pause if it failed."""
+        try:
+            if not self._version:
+                await self._list()
+            await self._watch()
+            return
+        except Gone as error:
+            self._version = ""
+            if self._progress:
+                return  # history was compacted under a working watch: list again at once
+            self._note_failure(error)
+        except NotFound as error:
+            self._version = ""
+            self._store.replace({})  # its CRD is gone, and its objects with it
+            self._on_gone()
+            self._note_failure(error)
+        except ApiError as error:
+            self._version = ""  # a refused watch tells nothing any more: list, or say so
+            self._note_failure(error)
+        except KubeError as error:
+            self._note_failure(error)
+            self._disconnects += 1
+            # A server that was away may come back from a backup, with older versions than ours:
+            # it would keep quiet up to them. One broken connection is resumed, a second is not.
+            if self._disconnects > 1:
                 self._version = ""
-            except KubeError as error:
-                quarantined = isinstance(error, Forbidden | NotFound)
-                if quarantined:
-                    self._version = ""  # what is known of the kind is no longer sure
-                if isinstance(error, NotFound):
-                    self._store.replace({})  # its CRD is gone, and its objects with it
-                    self._on_gone()
-                self._note_failure(error)
-                backoff.limits(*(QUARANTINE if quarantined else RETRY))
-                await asyncio.sleep(backoff.next())
+        quarantined = isinstance(self.error, Forbidden | NotFound)
+        self._backoff.limits(*(QUARANTINE if quarantined else RETRY))
+        await asyncio.sleep(self._backoff.next())
 
     async def _list(self) -> None:
         """Replace the store's content by a consistent paged list."""
@@ -114,10 +142,11 @@ class Reflector(Generic[R]):
             )
             for raw in page.items or []:
                 obj = msgspec.json.decode(raw)
+                address = self._address(obj)
                 # Items of a list do not repeat what they are.
                 obj.setdefault("apiVersion", self.resource.gvk.api_version)
                 obj.setdefault("kind", self.resource.kind)
-                seen[_address(obj)] = self._project(obj)
+                seen[address] = self._project(obj)
             cont = page.metadata.cont
             if not cont:
                 break
@@ -135,13 +164,11 @@ class Reflector(Generic[R]):
             namespace=self._namespace,
             selector=self._selector,
         ) as events:
-            received = False
+            self._progress = False
             async for event in events:
-                received = True
                 self._handle(event)
-                if self.state is not State.SYNCED:
-                    self._note_success()
-        if not received:
+                self._note_progress()
+        if not self._progress:
             # A server or proxy that closes at once must not be asked in a tight loop.
             await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
 
@@ -151,31 +178,45 @@ class Reflector(Generic[R]):
         metadata = event.object.get("metadata")
         if not isinstance(metadata, dict) or "resourceVersion" not in metadata:
             raise TransportError(f"a {event.type} event without resourceVersion ({self.resource})")
-        self._version = str(metadata["resourceVersion"])
         if event.type == "DELETED":
-            self._store.delete(_address(event.object))
+            self._store.delete(self._address(event.object))
         elif event.type in ("ADDED", "MODIFIED"):
-            self._store.put(_address(event.object), self._project(event.object))
+            self._store.put(self._address(event.object), self._project(event.object))
+        self._version = str(metadata["resourceVersion"])
+
+    def _address(self, obj: Any) -> str:
+        """Name an object within its kind: ``namespace/name`` or ``name``.
+
+        Raises TransportError for what is no object: a server's slip must not end the watch.
+        """
+        metadata = obj.get("metadata") if isinstance(obj, dict) else None
+        name = metadata.get("name") if isinstance(metadata, dict) else None
+        if not isinstance(metadata, dict) or not isinstance(name, str):
+            raise TransportError(f"the server sent something that is no object ({self.resource})")
+        namespace = metadata.get("namespace") or ""
+        return f"{namespace}/{name}" if namespace else name
 
     def _note_success(self) -> None:
         if self.error is not None:
-            logger.info("watching %s again", self.resource)
+            logger.info("watching again", extra=log.fields(kind=str(self.resource)))
         self.error = None
         self.state = State.SYNCED
         self._settled.set()
 
+    def _note_progress(self) -> None:
+        """The watch works: what went wrong before it is over."""
+        self._progress = True
+        self._disconnects = 0
+        self._backoff.reset()
+        if self.error is not None:
+            self._note_success()
+
     def _note_failure(self, error: KubeError) -> None:
         # Said once a cause; back-off repeats it in silence.
         if str(error) != str(self.error):
-            logger.warning("cannot watch %s: %s; it is retried", self.resource, error)
+            fields = log.fields(kind=str(self.resource), error=str(error))
+            logger.warning("cannot watch, retrying", extra=fields)
         self.error = error
         if not self._version:
             self.state = State.FAILING
         self._settled.set()
-
-
-def _address(obj: JSONObject) -> str:
-    """Name an object within its kind: ``namespace/name`` or ``name``."""
-    metadata = obj["metadata"]
-    namespace = metadata.get("namespace") or ""
-    return f"{namespace}/{metadata['name']}" if namespace else str(metadata["name"])

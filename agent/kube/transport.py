@@ -98,7 +98,7 @@ class Transport:
         """Send one request and return the body of its answer.
 
         Raises TransportError when there is no answer within ``deadline`` seconds and an ApiError
-        for an answer of 400 or more. 429 and 503 with Retry-After are retried within the
+        for any other answer than 2xx. 429 and 503 with Retry-After are retried within the
         deadline, as client-go does: the server refused them before doing anything.
         """
         request = _Request(method, path, params or {}, headers or {}, body)
@@ -127,7 +127,7 @@ class Transport:
 
     @asynccontextmanager
     async def _send(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Open one response below 400, with fresh credentials after a first 401."""
+        """Open one successful response, with fresh credentials after a first 401."""
         query = f"?{urlencode(request.params)}" if request.params else ""
         url = URL(f"{self.host}{request.path}{query}", encoded=True)
         for fresh in (False, True):
@@ -145,7 +145,7 @@ class Transport:
                     total=None, sock_connect=CONNECT_DEADLINE, sock_read=request.silence
                 ),
             ) as response:
-                if response.status < 400:
+                if 200 <= response.status < 300:
                     yield response
                     return
                 error = await self._refusal(response, request)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agent.manifest.keys import ObjectKey
+from agent.plan.fights import Writer
 from agent.plan.ownership import Record
 
 
@@ -27,6 +28,9 @@ class Outcome:
 
     ``error`` is "" on success; then ``live`` is the record of the object as it is now (None after
     a prune). ``reason`` says why it was ignored or held, or in which way it was applied.
+    ``changed`` are JSON pointers to the fields that an update changed, ``writer`` is who else had
+    written them. ``retry_in`` are the seconds after which a failed object is to be tried again,
+    None where that is up to the queue.
     """
 
     key: ObjectKey
@@ -34,6 +38,9 @@ class Outcome:
     reason: str = ""
     error: str = ""
     live: Record | None = None
+    changed: tuple[str, ...] = ()
+    writer: Writer | None = None
+    retry_in: float | None = None
 
     @property
     def wrote(self) -> bool:

@@ -38,14 +38,15 @@ class Verdict:
 
 
 def judge(
-    leftovers: Sequence[Record], *, owned: int, limit_percent: float, approved: str
+    leftovers: Sequence[Record], *, kept: int, alive: int, limit_percent: float, approved: str
 ) -> Verdict:
     """Split leftovers into those to delete and those to hold.
 
-    ``owned`` counts all objects of the track, leftovers included. ``approved`` is the digest that
-    a person approved, "" for none.
+    ``kept`` counts the objects that the track owned before and git still names, ``alive`` those
+    that stay when all leftovers go, new ones included. ``approved`` is the digest that a person
+    approved, "" for none.
     """
-    held, reason = _to_hold(leftovers, owned=owned, limit_percent=limit_percent)
+    held, reason = _to_hold(leftovers, kept=kept, alive=alive, limit_percent=limit_percent)
     digest = plan_digest(held) if held else ""
     if held and approved == digest:
         held, reason, digest = (), "", ""
@@ -59,10 +60,11 @@ def judge(
 
 
 def _to_hold(
-    leftovers: Sequence[Record], *, owned: int, limit_percent: float
+    leftovers: Sequence[Record], *, kept: int, alive: int, limit_percent: float
 ) -> tuple[Sequence[Record], str]:
     count = len(leftovers)
-    if count and count == owned:
+    owned = count + kept
+    if count and not alive:
         return leftovers, f"it would delete everything the track owns ({count} objects)"
     if owned >= GUARDED_FROM and count * 100 > limit_percent * owned:
         return leftovers, (

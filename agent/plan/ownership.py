@@ -22,22 +22,28 @@ _VOLATILE = ("managedFields", "resourceVersion", "generation", "creationTimestam
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """One track of one agent, and the ApplySet it stands for."""
+    """One track of one agent, known by its inventory, and the ApplySet that stands for.
+
+    ``namespace`` is the inventory's. It is part of who we are: two installations that use the same
+    names in one cluster must not take each other's objects for their own.
+    """
 
     agent: str
     track: str
+    namespace: str
     applyset: str
 
     def __str__(self) -> str:
-        """Return ``agent/track``."""
-        return f"{self.agent}/{self.track}"
+        """Return ``namespace/agent.track``, the ConfigMap of the inventory."""
+        return f"{self.namespace}/{self.agent}.{self.track}"
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """All that is remembered of a live object: a few hundred bytes, never its body.
 
-    ``owner`` is ``agent/track`` when the object carries our marks for *this* object, else "".
+    ``owner`` names the inventory (``namespace/agent.track``) when the object carries our marks for
+    *this* object, else "".
     ``digest`` changes whenever anything but status and volatile metadata does.
     """
 
@@ -85,7 +91,7 @@ def missing_marks(live: JSONObject, *, owner: Owner, key: ObjectKey) -> JSONObje
 
 
 def owner_of(live: JSONObject, *, key: ObjectKey) -> str:
-    """Return ``agent/track`` of the marks on a live object, or "" when it carries none of its own.
+    """Return whose marks a live object carries (``str(Owner)``), or "" when none of its own.
 
     The annotation alone decides: labels are edited by hand more often than annotations, and an
     object whose labels were stripped is still its track's.

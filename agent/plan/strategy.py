@@ -29,11 +29,11 @@ def strategy_of(desired: JSONObject) -> UpdateStrategy:
     """
     annotations = desired["metadata"].get("annotations") or {}
     given = {name: annotations[name] for name in ANNOTATIONS if name in annotations}
-    if len(set(given.values())) > 1:
+    if len(set(map(str, given.values()))) > 1:
         raise PlanError(f"{ANNOTATIONS[0]} and {ANNOTATIONS[1]} disagree: keep one of them")
     for name, value in given.items():
         try:
-            return UpdateStrategy(value)
+            return UpdateStrategy(str(value))
         except ValueError:
             known = ", ".join(strategy.value for strategy in UpdateStrategy)
             raise PlanError(

@@ -7,14 +7,13 @@ few workers look at single objects.
 from __future__ import annotations
 
 import asyncio
-import logging
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
-from agent import log
 from agent.aio.backoff import Backoff
 from agent.aio.supervise import forever
 from agent.aio.workqueue import WorkQueue
@@ -22,8 +21,6 @@ from agent.manifest.keys import ObjectKey
 from agent.plan.change import Outcome
 from agent.plan.ownership import Record
 from agent.reconcile.track import Track
-
-logger = logging.getLogger(__name__)
 
 WORKERS = 16
 """Objects repaired at once."""
@@ -34,6 +31,12 @@ RETRY = (1.0, 300.0)
 STATUS_PAUSE = 1.0
 """Seconds over which changes of the status are gathered into one write."""
 
+STATUS_RETRY = 15.0
+"""Seconds until a status that could not be written is tried again."""
+
+GRACE = 5.0
+"""Seconds that a poll may be late before it is made without its timer."""
+
 JITTER = 0.1
 """Share of the interval by which a poll is delayed at random, so that many agents spread out."""
 
@@ -43,8 +46,10 @@ Key = tuple[str, ObjectKey]
 class TrackLoop:
     """Makes the passes of one track, one at a time, when its bell rings."""
 
-    def __init__(self, track: Track, queue: WorkQueue[Key]) -> None:
+    def __init__(self, track: Track, queue: WorkQueue[Key], *, interval: float) -> None:
         self.track = track
+        self._patience = interval * (1 + JITTER) + GRACE
+        self._retry: asyncio.TimerHandle | None = None
         self._queue = queue
         self._bell = asyncio.Event()
         self._resync = False
@@ -63,19 +68,26 @@ class TrackLoop:
     async def passes(self) -> None:
         """Make a pass at each ring; failed objects go to the queue, each with its back-off."""
         while True:
-            await self._bell.wait()
+            # Timers go by the wall clock: when it is set back, this one rings in their place.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._patience):
+                    await self._bell.wait()
             self._bell.clear()
             resync, self._resync = self._resync, False
             await self.track.reconcile(resync=resync)
             self._plan_retry()
             for key, outcome in self.track.outcomes.items():
                 if outcome.error:
-                    self._queue.retry((self.track.name, key))
+                    self._queue.retry((self.track.name, key), after=outcome.retry_in)
 
     def _plan_retry(self) -> None:
         """Make another pass before the next poll when this one was stopped, e.g. no API server."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
         if self.track.stopped:
-            asyncio.get_running_loop().call_later(self._backoff.next(), self.ring)
+            loop = asyncio.get_running_loop()
+            self._retry = loop.call_later(self._backoff.next(), self.ring)
         else:
             self._backoff.reset()
 
@@ -85,7 +97,9 @@ class TrackLoop:
             await self._status_stale.wait()
             await asyncio.sleep(STATUS_PAUSE)
             self._status_stale.clear()
-            await self.track.write_status()
+            if not await self.track.write_status():
+                self._status_stale.set()
+                await asyncio.sleep(STATUS_RETRY)
 
 
 class Loops:
@@ -103,7 +117,7 @@ class Loops:
 
     def add(self, track: Track, *, interval: float) -> None:
         """Take up a track: a first pass at once, then a poll every ``interval`` seconds."""
-        loop = TrackLoop(track, self._queue)
+        loop = TrackLoop(track, self._queue, interval=interval)
         self._loops[track.name] = loop
         self._every(interval, loop, resync=False)
         self._every(self._sync_period, loop, resync=True)
@@ -135,7 +149,7 @@ class Loops:
         An object that no pass has worked on yet is left to the pass.
         """
         record = new or old
-        if record is None:
+        if record is None or _is_same(old, new):
             return
         for name, loop in self._loops.items():
             track = loop.track
@@ -165,8 +179,7 @@ class Loops:
         if outcome is None or not outcome.error:
             self._queue.forget(key)
         else:
-            pause = self._queue.retry(key)
-            _tell_failure(name, outcome, before, pause)
+            self._queue.retry(key, after=outcome.retry_in)
         if _tells_otherwise(before, outcome):
             loop.status_changed()
 
@@ -175,21 +188,17 @@ class Loops:
         self._scheduler.add_job(_ring, trigger, args=(loop, resync))
 
 
+def _is_same(old: Record | None, new: Record | None) -> bool:
+    """Tell whether an event brings no more than a status: what was wrong before is known."""
+    if old is None or new is None:
+        return False
+    same_content = (old.uid, old.digest, old.owner) == (new.uid, new.digest, new.owner)
+    return same_content and old.deleting == new.deleting
+
+
 async def _ring(loop: TrackLoop, resync: bool) -> None:
     """Ring on the event loop: APScheduler would run a plain function in a thread."""
     loop.ring(resync=resync)
-
-
-def _tell_failure(track: str, outcome: Outcome, before: Outcome | None, pause: float) -> None:
-    """Say a failure when it is new; its repeats are silent."""
-    if before is not None and before.error == outcome.error:
-        return
-    logger.error(
-        "object failed",
-        extra=log.fields(
-            track=track, object=str(outcome.key), error=outcome.error, retry=f"{pause:.0f}s"
-        ),
-    )
 
 
 def _tells_otherwise(before: Outcome | None, after: Outcome | None) -> bool:

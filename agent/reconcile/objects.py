@@ -6,12 +6,12 @@ cannot disagree.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from agent import log
 from agent.aio.inflight import InFlight
 from agent.aio.locks import KeyedLocks
+from agent.aio.supervise import contained
 from agent.apply.applier import Applier
 from agent.apply.desired import Desired, Resolver
 from agent.kube.errors import KubeError
@@ -21,13 +21,12 @@ from agent.manifest.model import Manifest
 from agent.plan.change import Action, Outcome
 from agent.plan.decide import Policy, reason_to_ignore
 from agent.plan.ownership import Record
+from agent.reconcile.events import Reporter
+from agent.reconcile.fights import Fight, Fights
 from agent.reconcile.verdicts import Verdicts
 
-logger = logging.getLogger(__name__)
 
-_PAST = {Action.CREATE: "created", Action.UPDATE: "updated", Action.RECREATE: "recreated"}
-
-
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectReconciler:
     """Brings single objects of one track in step.
 
@@ -35,51 +34,66 @@ class ObjectReconciler:
     worked on; it is to be looked at again.
     """
 
-    def __init__(
-        self,
-        *,
-        applier: Applier,
-        resolver: Resolver,
-        informers: Informers[Record],
-        policy: Policy,
-        verdicts: Verdicts,
-        in_flight: InFlight,
-        on_stale: Callable[[ObjectKey], None],
-    ) -> None:
-        self._applier = applier
-        self._resolver = resolver
-        self._informers = informers
-        self._policy = policy
-        self._in_flight = in_flight
-        self._on_stale = on_stale
-        self._locks: KeyedLocks[ObjectKey] = KeyedLocks()
-        self._verdicts = verdicts
+    applier: Applier
+    resolver: Resolver
+    informers: Informers[Record]
+    policy: Policy
+    verdicts: Verdicts
+    in_flight: InFlight
+    reporter: Reporter
+    on_stale: Callable[[ObjectKey], None]
+    fights: Fights = field(default_factory=Fights)
+    _locks: KeyedLocks[ObjectKey] = field(default_factory=KeyedLocks, init=False)
 
     async def reconcile(self, manifest: Manifest, *, drift: bool = False) -> Outcome:
         """Bring one object in step; failures are in the outcome, not raised.
 
-        ``drift`` only changes the words of the log: nobody committed anything.
+        ``drift`` only changes what is said of it: nobody committed anything.
         """
+        desired = await self._judge(manifest)
+        if isinstance(desired, Outcome):
+            return desired
+        async with self._locks.hold(desired.key):
+            work = contained(
+                f"object {desired.key}",
+                self._apply(desired, drift=drift),
+                lambda error: Outcome(
+                    desired.key,
+                    Action.UPDATE,
+                    error=f"internal error, please report it: {type(error).__name__} "
+                    f"(the log has more) [{desired.origin}]",
+                ),
+            )
+            return await self.in_flight.run(work)
+
+    async def _judge(self, manifest: Manifest) -> Desired | Outcome:
+        """Return what is to be applied, or why nothing is; the latter has been said."""
         try:
-            desired = await self._resolver.resolve(manifest)
+            desired = await self.resolver.resolve(manifest)
         except KubeError as error:
-            return _failed(manifest, str(error))
+            return self._failed(manifest, str(error))
         if desired is None:
-            return _failed(
+            return self._failed(
                 manifest,
                 f'no matches for kind "{manifest.gvk.kind}" in version '
                 f'"{manifest.gvk.api_version}": the server does not have it; '
                 "install its CRD or correct apiVersion and kind",
             )
         if reason := self.reason_to_ignore(desired):
-            self._verdicts.drop(desired.key)
-            return Outcome(desired.key, Action.IGNORE, reason=reason)
+            self.verdicts.drop(desired.key)
+            ignored = Outcome(desired.key, Action.IGNORE, reason=reason)
+            self.reporter.ignored(ignored)
+            return ignored
         if desired.resource.namespaced and not desired.key.namespace:
-            return _failed(
+            return self._failed(
                 manifest, "metadata.namespace is missing and the kind is namespaced; write it"
             )
-        async with self._locks.hold(desired.key):
-            return await self._in_flight.run(self._apply(desired, drift=drift))
+        return desired
+
+    def _failed(self, manifest: Manifest, reason: str) -> Outcome:
+        outcome = Outcome(manifest.key, Action.IGNORE, error=f"{reason} [{manifest.origin}]")
+        self.reporter.failed(outcome)
+        return outcome
 
     def reason_to_ignore(self, desired: Desired) -> str:
         """Return why the policy leaves this object alone, or ""."""
@@ -88,51 +102,65 @@ class ObjectReconciler:
             resource=(resource.plural, resource.group, resource.version),
             namespaced=resource.namespaced,
             namespace=desired.key.namespace,
-            policy=self._policy,
+            policy=self.policy,
         )
 
     def is_settled(self, record: Record) -> bool:
         """True when an event brings nothing new: the verdict on the object still holds."""
-        verdict = self._verdicts.get(record.key)
+        verdict = self.verdicts.get(record.key)
         return verdict is not None and verdict.covers(verdict.desired, record)
 
     async def _apply(self, desired: Desired, *, drift: bool) -> Outcome:
-        informer = await self._informers.ensure(desired.resource)
+        informer = await self.informers.ensure(desired.resource)
         record = self._seen(desired) if informer.synced else None
-        verdict = self._verdicts.get(desired.key)
-        if record and verdict and verdict.covers(desired.manifest.digest, record):
+        missing = informer.synced and record is None
+        digest = self.applier.digest(desired)
+        verdict = self.verdicts.get(desired.key)
+        if not (record and verdict and verdict.covers(digest, record)):
+            verdict = None
+        fight = self.fights.pausing(desired.key, digest, in_step=verdict is not None)
+        if fight and not missing:
+            return _left_alone(desired.key, fight)
+        if verdict:
             return Outcome(desired.key, Action.UNCHANGED, reason=verdict.note, live=record)
-        outcome = await self._applier.apply(desired, missing=informer.synced and record is None)
-        self._remember(desired, outcome)
-        _log(desired, outcome, drift=drift)
-        return outcome
+        outcome = await self.applier.apply(desired, missing=missing)
+        if outcome.error and missing:
+            outcome = replace(outcome, action=Action.CREATE)  # as far as the watch can tell
+        self._remember(desired, outcome, digest)
+        drift = drift or self.fights.is_watched(desired.key)
+        self.reporter.applied(outcome, origin=desired.origin, drift=drift)
+        return self._fought_over(outcome, digest, drift=drift)
+
+    def _fought_over(self, outcome: Outcome, digest: bytes, *, drift: bool) -> Outcome:
+        """Count what was put back; return the outcome, or the fight that it has become."""
+        key = outcome.key
+        fight = None
+        if drift and outcome.wrote and outcome.action is Action.UPDATE:
+            fight = self.fights.put_back(key, digest, outcome.changed, outcome.writer)
+        elif outcome.action is Action.UNCHANGED:
+            self.fights.found_in_step(key)
+        if fight is None:
+            # The outcome of every object is kept; who changed what is only wanted here.
+            return replace(outcome, changed=(), writer=None)
+        if fight.new:
+            self.reporter.fight(key, fight.text)
+        return _left_alone(key, fight)
 
     def _seen(self, desired: Desired) -> Record | None:
-        informer = self._informers.known(desired.resource)
+        informer = self.informers.known(desired.resource)
         key = desired.key
         return informer.store.get(namespace=key.namespace, name=key.name) if informer else None
 
-    def _remember(self, desired: Desired, outcome: Outcome) -> None:
+    def _remember(self, desired: Desired, outcome: Outcome, digest: bytes) -> None:
         if not outcome.in_sync or outcome.live is None:
-            self._verdicts.drop(desired.key)
+            self.verdicts.drop(desired.key)
             return
-        verdict = self._verdicts.put(desired.manifest.digest, outcome.live, note=outcome.reason)
+        verdict = self.verdicts.put(digest, outcome.live, note=outcome.reason)
         # An edit may have come between our write and its answer; its event found no verdict.
         record = self._seen(desired)
         if record is not None and not verdict.covers(verdict.desired, record):
-            self._on_stale(desired.key)
+            self.on_stale(desired.key)
 
 
-def _failed(manifest: Manifest, reason: str) -> Outcome:
-    return Outcome(manifest.key, Action.IGNORE, error=f"{reason} [{manifest.origin}]")
-
-
-def _log(desired: Desired, outcome: Outcome, *, drift: bool) -> None:
-    """Say one line for an object that was changed; unchanged objects are silent."""
-    if not outcome.wrote:
-        return
-    what = _PAST[outcome.action]
-    logger.info(
-        "drift put back" if drift else f"object {what}",
-        extra=log.fields(object=str(desired.key), action=what, origin=str(desired.origin)),
-    )
+def _left_alone(key: ObjectKey, fight: Fight) -> Outcome:
+    return Outcome(key, Action.HOLD, error=fight.text, retry_in=fight.remaining)

@@ -6,11 +6,9 @@ inventory was listed; then the guard judges; then each delete carries what was s
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from agent import log
 from agent.aio.concurrent import each
 from agent.apply.prune import prune
 from agent.kube.client import Client
@@ -21,19 +19,24 @@ from agent.kube.resource import Resource
 from agent.manifest.keys import GroupKind, ObjectKey
 from agent.plan import guard, ordering
 from agent.plan.change import Action, Outcome
+from agent.plan.decide import Policy, reason_to_ignore
+from agent.plan.leftovers import InGit, leftovers
 from agent.plan.ownership import Record
-
-logger = logging.getLogger(__name__)
+from agent.reconcile.events import Reporter
 
 CONCURRENCY = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """All live objects of a track, and the kinds that could not be looked at, with the reason."""
+    """All live objects of a track, and the kinds that were not looked at.
+
+    ``unseen`` could not be listed, for the reason given; ``absent`` the server does not have.
+    """
 
     records: tuple[tuple[Resource, Record], ...]
     unseen: dict[GroupKind, str]
+    absent: frozenset[GroupKind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,16 @@ class Pruned:
         return frozenset(o.key for o in self.outcomes if o.wrote)
 
     @property
+    def held_keys(self) -> tuple[ObjectKey, ...]:
+        """The objects whose deletion is held."""
+        return tuple(o.key for o in self.outcomes if o.action is Action.HOLD)
+
+    @property
+    def left_alone(self) -> dict[str, str]:
+        """What git dropped and the policy keeps, with the reason."""
+        return {str(o.key): o.reason for o in self.outcomes if o.action is Action.IGNORE}
+
+    @property
     def errors(self) -> tuple[str, ...]:
         """The failures, as text."""
         return tuple(f"{o.key}: {o.error}" for o in self.outcomes if o.error)
@@ -57,28 +70,33 @@ class Pruned:
 
 @dataclass(frozen=True, slots=True)
 class Pruner:
-    """Finds and deletes leftovers of one track; ``owner`` is its ``agent/track``."""
+    """Finds and deletes leftovers of one track; ``owner`` is what its marks say."""
 
     client: Client
     discovery: Discovery
     informers: Informers[Record]
     owner: str
+    policy: Policy
     limit_percent: float
+    reporter: Reporter
 
     async def owned(self, kinds: Collection[GroupKind]) -> Owned:
         """List what the track owns in these kinds, out of the watches' stores.
 
-        A kind that the server no longer has cannot have objects; one that cannot be listed is in
-        ``unseen`` with the reason, and the others are looked at all the same.
+        A kind that the server does not have (any more, or for the moment) has no objects to see;
+        one that cannot be listed is in ``unseen`` with the reason. The others are looked at.
         """
         records: dict[str, tuple[Resource, Record]] = {}
         unseen: dict[GroupKind, str] = {}
+        absent: set[GroupKind] = set()
         for kind in sorted(kinds):
             try:
                 resources = await self._resources(kind)
             except KubeError as error:
                 unseen[kind] = str(error)
                 continue
+            if not resources:
+                absent.add(kind)
             for resource in resources:
                 informer = await self.informers.ensure(resource)
                 if not informer.synced:
@@ -87,44 +105,55 @@ class Pruner:
                 records.update(
                     {r.uid: (resource, r) for r in informer.store if r.owner == self.owner}
                 )
-        return Owned(tuple(records.values()), unseen)
+        return Owned(tuple(records.values()), unseen, frozenset(absent))
 
-    async def prune(
-        self,
-        owned: Owned,
-        *,
-        in_git: Collection[ObjectKey],
-        uids_in_git: Collection[str],
-        approved: str,
-    ) -> Pruned:
-        """Delete the owned objects that git does not name, as far as the guard agrees.
-
-        ``uids_in_git`` keeps an object that git names under another group of the same kind.
-        """
-        leftovers = {
-            record.key: (resource, record)
-            for resource, record in owned.records
-            if record.key not in in_git and record.uid not in uids_in_git and not record.deleting
+    def watched_kinds(self) -> set[GroupKind]:
+        """Return the kinds in which the running watches see objects of the track."""
+        return {
+            record.key.group_kind
+            for informer in self.informers
+            for record in informer.store
+            if record.owner == self.owner
         }
+
+    async def prune(self, owned: Owned, *, git: InGit, approved: str) -> Pruned:
+        """Delete the owned objects that git does not name, as far as the guard agrees."""
+        resources = {record.uid: resource for resource, record in owned.records}
+        gone_from_git = leftovers((record for _, record in owned.records), git)
+        outside = {r.uid: why for r in gone_from_git if (why := self._outside(resources[r.uid], r))}
+        doomed = [record for record in gone_from_git if record.uid not in outside]
         verdict = guard.judge(
-            [record for _, record in leftovers.values()],
-            owned=len(owned.records),
+            doomed,
+            kept=git.kept,
+            alive=git.alive,
             limit_percent=self.limit_percent,
             approved=approved,
         )
         outcomes: list[Outcome] = []
-        staged = ordering.stages((r.key.group_kind, leftovers[r.key]) for r in verdict.prune)
-        for stage in reversed(staged):
+        items = [(r.key.group_kind, (resources[r.uid], r)) for r in verdict.prune]
+        for stage in reversed(ordering.stages(items)):
             outcomes += await each(self._delete, stage, limit=CONCURRENCY)
+        outcomes += [Outcome(r.key, Action.HOLD, reason=verdict.reason) for r in verdict.held]
         outcomes += [
-            Outcome(record.key, Action.HOLD, reason=verdict.reason) for record in verdict.held
+            Outcome(r.key, Action.IGNORE, reason=f"no longer in git, and not deleted: {why}")
+            for r in gone_from_git
+            if (why := outside.get(r.uid, ""))
         ]
         return Pruned(tuple(outcomes), verdict.reason, verdict.digest)
+
+    def _outside(self, resource: Resource, record: Record) -> str:
+        """Return why the policy leaves an object alone: ignoring is not deleting."""
+        return reason_to_ignore(
+            resource=(resource.plural, resource.group, resource.version),
+            namespaced=resource.namespaced,
+            namespace=record.key.namespace,
+            policy=self.policy,
+        )
 
     async def _delete(self, leftover: tuple[Resource, Record]) -> Outcome:
         outcome = await prune(self.client, *leftover)
         if outcome.wrote:
-            logger.info("object pruned", extra=log.fields(object=str(outcome.key)))
+            self.reporter.pruned(outcome)
         return outcome
 
     async def _resources(self, kind: GroupKind) -> list[Resource]:

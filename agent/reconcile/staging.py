@@ -14,7 +14,7 @@ from agent.kube.discovery import Discovery
 from agent.manifest.keys import ObjectKey
 from agent.manifest.model import Manifest
 from agent.plan import ordering
-from agent.plan.change import Action, Outcome
+from agent.plan.change import Outcome
 from agent.reconcile.objects import ObjectReconciler
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,6 @@ class Stager:
 
         async def one(key: ObjectKey) -> Outcome:
             outcome = await self.objects.reconcile(desired[key])
-            _tell(key, outcome, outcomes.get(key))
             outcomes[key] = outcome
             return outcome
 
@@ -77,11 +76,3 @@ class Stager:
                 self.client, self.discovery, resource=resource, key=outcome.key
             ):
                 logger.warning("not established in time", extra=log.fields(object=str(outcome.key)))
-
-
-def _tell(key: ObjectKey, outcome: Outcome, before: Outcome | None) -> None:
-    """Say a failure or an ignored object once, not at every pass."""
-    if outcome.error and (before is None or before.error != outcome.error):
-        logger.error("object failed", extra=log.fields(object=str(key), error=outcome.error))
-    elif outcome.action is Action.IGNORE and (before is None or before.reason != outcome.reason):
-        logger.warning("object ignored", extra=log.fields(object=str(key), reason=outcome.reason))

@@ -21,6 +21,9 @@ from agent.source.snapshot import Snapshot
 PROBLEMS_LIMIT = 50
 """Problems listed in the status; a ConfigMap holds 1 MiB and a person reads less."""
 
+HELD_LIMIT = 50
+"""Objects listed whose deletion is held."""
+
 MESSAGE_LIMIT = 1000
 
 FETCHED = "FilesFetched"
@@ -57,7 +60,8 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     """What is known of a track.
 
     ``revision`` is for people, ``commit`` whole. ``source`` is ``current``, ``stale``, ``empty``
-    or ``unreadable``. ``problems`` maps a file or object to what is wrong with it.
+    or ``unreadable``. ``problems`` maps a file or object to what is wrong with it. ``held`` says
+    why deletions wait for an approval, ``held_digest`` names their plan, ``held_objects`` them.
     """
 
     track: str
@@ -71,6 +75,7 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     in_sync: int = 0
     held: str = ""
     held_digest: str = ""
+    held_objects: list[str] = []
     conditions: list[Condition] = []
     problems: dict[str, str] = {}
 
@@ -102,6 +107,7 @@ class Findings:
     prune_errors: tuple[str, ...] | None = None
     held: str = ""
     held_digest: str = ""
+    held_keys: tuple[ObjectKey, ...] = ()
     reach: Reach | None = None
     extra: dict[str, str] = field(default_factory=dict)
 
@@ -134,6 +140,7 @@ def derive(findings: Findings, *, previous: TrackStatus, now: str) -> TrackStatu
         source=_source(snapshot) if snapshot else previous.source,
         held=findings.held,
         held_digest=findings.held_digest,
+        held_objects=_held_objects(findings.held_keys),
         conditions=[
             _transition(condition, previous.conditions, now) for condition in _conditions(findings)
         ],
@@ -197,6 +204,13 @@ def _transition(new: Condition, before: Iterable[Condition], now: str) -> Condit
         if old.type == new.type and old.status == new.status:
             return msgspec.structs.replace(new, last_transition_time=old.last_transition_time)
     return msgspec.structs.replace(new, last_transition_time=now)
+
+
+def _held_objects(keys: Iterable[ObjectKey]) -> list[str]:
+    """List the objects of a held plan in a stable order; the last line may be "and N more"."""
+    names = [str(key) for key in sorted(keys)]
+    more = len(names) - HELD_LIMIT
+    return [*names[:HELD_LIMIT], f"and {more} more"] if more > 0 else names
 
 
 def _problems(findings: Findings) -> dict[str, str]:

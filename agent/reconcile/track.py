@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from msgspec.structs import replace
+
 from agent import log
 from agent.apply.desired import resolve
 from agent.apply.inventory import Contents, Inventory
@@ -23,8 +25,10 @@ from agent.manifest.collection import Collected
 from agent.manifest.keys import GroupKind, GroupVersionKind, ObjectKey
 from agent.manifest.model import Manifest
 from agent.plan.change import Outcome
+from agent.plan.leftovers import in_git
 from agent.plan.ownership import Record
 from agent.reconcile import status
+from agent.reconcile.events import Reporter
 from agent.reconcile.loading import Loader
 from agent.reconcile.objects import ObjectReconciler
 from agent.reconcile.pruning import Pruner
@@ -50,6 +54,7 @@ class Parts:
     verdicts: Verdicts
     stager: Stager
     pruner: Pruner
+    reporter: Reporter
 
 
 class Track:
@@ -71,6 +76,7 @@ class Track:
         self._status_read = False
         self._fetch_error = ""
         self._told: set[str] = set()
+        self._said: dict[str, str] = {}
         self._inventory_lock = asyncio.Lock()
 
     async def reconcile(self, *, resync: bool = False) -> TrackStatus:
@@ -82,14 +88,15 @@ class Track:
         with log.bind(track=self.name, revision=str(snapshot.revision or "")):
             if not resync and self._is_done(snapshot):
                 return self.status
-            self._findings = findings = Findings(snapshot=snapshot)
+            findings = Findings(snapshot=snapshot)
             try:
                 await self._pass(snapshot, findings)
             except AgentError as error:
                 findings.extra["pass"] = str(error)
-                logger.error("pass stopped", extra=log.fields(error=str(error)))
-            await self.write_status()
-            self._done = snapshot.tree_id if self.status.ready else None
+            self._say("pass stopped", findings.extra.get("pass", ""))
+            self._findings = findings
+            written = await self.write_status()
+            self._done = snapshot.tree_id if written and self.status.ready else None
             return self.status
 
     async def repair(self, key: ObjectKey) -> Outcome | None:
@@ -101,11 +108,14 @@ class Track:
         was_good = before is not None and before.in_sync
         with log.bind(track=self.name):
             outcome = await self._parts.objects.reconcile(manifest, drift=was_good)
+        if key not in self.desired:  # a commit has dropped it meanwhile
+            self._parts.verdicts.drop(key)
+            return None
         self.outcomes[key] = outcome
         return outcome
 
-    async def write_status(self) -> None:
-        """Bring status and ConfigMap up to date; a failure is logged and waits for the next time.
+    async def write_status(self) -> bool:
+        """Bring status and ConfigMap up to date; False, and a line in the log, when that fails.
 
         No request when nothing differs.
         """
@@ -119,8 +129,18 @@ class Track:
                     namespaces=reach.namespaces if reach else None,
                     data=status.write(self.status),
                 )
+                problem = ""
             except AgentError as error:
-                logger.error("status not written", extra=log.fields(error=str(error)))
+                problem = str(error)
+        self._say("status not written", problem)
+        self._parts.reporter.flush()
+        return not problem
+
+    def _say(self, what: str, problem: str) -> None:
+        """Log a problem when it is new, not at every poll that finds it again."""
+        if problem and problem != self._said.get(what):
+            logger.error(what, extra=log.fields(track=self.name, error=problem))
+        self._said[what] = problem
 
     @property
     def stopped(self) -> bool:
@@ -138,6 +158,7 @@ class Track:
     async def _pass(self, snapshot: Snapshot, findings: Findings) -> None:
         self._tell_fetch(snapshot)
         contents = await self._read_inventory()
+        self._parts.reporter.checkout(snapshot)
         if snapshot.trust in (Trust.EMPTY, Trust.UNREADABLE):
             findings.outcomes = self.outcomes or None
             return
@@ -145,15 +166,16 @@ class Track:
         findings.file_errors = collected.errors
         self._tell_files(collected)
         resources = await self._resolve({manifest.gvk for manifest in collected.manifests})
+        recovered = self._recover(contents)
         self._adopt(collected.manifests, resources)
         wanted = self._reach(resources)
         async with self._inventory_lock:
             contents = await self._parts.inventory.widen(
-                kinds=wanted.kinds, namespaces=wanted.namespaces
+                kinds=wanted.kinds | recovered, namespaces=wanted.namespaces
             )
-        findings.outcomes = self.outcomes
         await self._parts.stager.apply(self.desired, self.outcomes)
-        await self._prune_leftovers(snapshot, collected, contents, wanted)
+        findings.outcomes = self.outcomes
+        await self._prune_leftovers(findings, collected, contents, wanted)
 
     def _tell_fetch(self, snapshot: Snapshot) -> None:
         """Say once that the source cannot be read, and once that it can again."""
@@ -185,9 +207,20 @@ class Track:
             await self._parts.verdicts.load()
             stored = status.read(contents.data)
             if stored is not None and stored.track == self.name:
-                self.status = stored
+                self.status = replace(stored, repository=self.status.repository)
+                self._parts.reporter.resume(stored)
             self._status_read = True
         return contents
+
+    def _recover(self, contents: Contents) -> set[GroupKind]:
+        """Return the kinds that an inventory which was deleted must have had.
+
+        Without them what git drops next would be forgotten instead of pruned.
+        """
+        if contents.resource_version:
+            return set()
+        known = {key.group_kind for key in self._parts.verdicts.objects()}
+        return known | self._parts.pruner.watched_kinds()
 
     async def _resolve(self, gvks: Collection[GroupVersionKind]) -> Resources:
         """Look the kinds up; one whose group cannot be asked counts as unknown for now."""
@@ -209,6 +242,7 @@ class Track:
         self.desired = desired
         self.outcomes = {key: o for key, o in self.outcomes.items() if key in desired}
         self._parts.verdicts.retain(desired)
+        self._parts.reporter.retain(desired)
 
     def _reach(self, resources: Resources) -> status.Reach:
         """Return the kinds and namespaces of the objects that are not left alone."""
@@ -224,45 +258,49 @@ class Track:
 
     async def _prune_leftovers(
         self,
-        snapshot: Snapshot,
+        findings: Findings,
         collected: Collected,
         contents: Contents,
         wanted: status.Reach,
     ) -> None:
         """Delete what git dropped, unless anything says that git is not seen whole."""
-        findings = self._findings
         owned = await self._parts.pruner.owned(contents.kinds)
         if not self._prune:
             findings.prune_errors = ()
             return
-        if reason := _why_not_prune(snapshot, collected):
-            logger.warning("nothing is pruned", extra=log.fields(reason=reason))
+        reason = _why_not_prune(findings.snapshot, collected)
+        self._say("nothing is pruned", reason)
+        if reason:
             return
+        names = {manifest.key for manifest in collected.manifests} | self.desired.keys()
         pruned = await self._parts.pruner.prune(
-            owned,
-            in_git={m.key for m in collected.manifests} | self.desired.keys(),
-            uids_in_git=self._parts.verdicts.uids(),
-            approved=contents.approved,
+            owned, git=in_git(names, self.outcomes), approved=contents.approved
         )
         findings.prune_errors = pruned.errors + tuple(
             f"{kind}: cannot be listed: {why}" for kind, why in owned.unseen.items()
         )
         findings.held, findings.held_digest = pruned.held, pruned.held_digest
-        if pruned.held:
-            logger.warning(
-                "deletions held", extra=log.fields(reason=pruned.held, plan=pruned.held_digest)
-            )
+        findings.held_keys = pruned.held_keys
+        findings.extra.update(pruned.left_alone)
+        self._parts.reporter.cleanup(findings.prune_errors)
+        self._parts.reporter.held(
+            count=len(pruned.held_keys), reason=pruned.held, plan=pruned.held_digest
+        )
         left = [r.key for _, r in owned.records if r.key not in pruned.gone and not r.deleting]
         findings.reach = status.Reach(
-            wanted.kinds | {key.group_kind for key in left} | owned.unseen.keys(),
+            wanted.kinds
+            | {key.group_kind for key in left}
+            | owned.unseen.keys()
+            | (owned.absent & contents.kinds),
             wanted.namespaces | {key.namespace for key in left},
         )
 
 
-def _why_not_prune(snapshot: Snapshot, collected: Collected) -> str:
+def _why_not_prune(snapshot: Snapshot | None, collected: Collected) -> str:
     """Return why git may hold more than was seen, or "" when nothing is missing."""
-    if not snapshot.may_prune:
-        return f"the source is {snapshot.trust.name.lower()}, so git may be ahead of it"
+    if snapshot is None or not snapshot.may_prune:
+        trust = "unknown" if snapshot is None else snapshot.trust.value
+        return f"the source is {trust}, so git may be ahead of it"
     if not collected.complete:
         return "a file could not be read, so what it holds is unknown"
     return ""

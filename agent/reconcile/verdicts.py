@@ -58,18 +58,22 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class _File(msgspec.Struct):
-    """What is on disk. ``made_by``: another version may judge otherwise, so it starts anew."""
+    """What is on disk. ``made_by``: another version or context may judge otherwise."""
 
     made_by: str
     verdicts: list[Verdict]
 
 
 class Verdicts:
-    """The verdicts of one track, kept in ``path``."""
+    """The verdicts of one track, kept in ``path``.
 
-    def __init__(self, path: Path) -> None:
+    ``context`` is what they depend on besides the objects (cluster, inventory, options of the
+    track): what was judged in another one is judged anew.
+    """
+
+    def __init__(self, path: Path, *, context: str = "") -> None:
         self._path = path
-        self._made_by = f"lightkeeper/{__version__}"
+        self._made_by = f"lightkeeper/{__version__} {context}"
         self._verdicts: dict[ObjectKey, Verdict] = {}
         self._saved = True
 
@@ -94,9 +98,9 @@ class Verdicts:
         for key in self._verdicts.keys() - keys:
             self.drop(key)
 
-    def uids(self) -> set[str]:
-        """Return the UIDs of the live objects."""
-        return {verdict.live.uid for verdict in self._verdicts.values()}
+    def objects(self) -> set[ObjectKey]:
+        """Return the objects there is a verdict on."""
+        return set(self._verdicts)
 
     async def load(self) -> None:
         """Take over what an earlier process left. An unusable file is left aside."""
@@ -129,5 +133,6 @@ class Verdicts:
     def _write(self, content: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        temporary.touch(mode=0o600)  # digests of whole Secrets are nobody else's business
         temporary.write_bytes(content)
         temporary.replace(self._path)

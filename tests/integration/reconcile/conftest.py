@@ -42,6 +42,7 @@ class World:
     track: list[str] = field(default_factory=list)
     name: str = field(default_factory=lambda: f"agent-{token_hex(3)}")
     kubeconfig: Path | None = None
+    own_state_namespace: bool = True
 
     def commit(self, files: dict[str, str], *, remove: tuple[str, ...] = ()) -> str:
         """Commit files, ``NS`` replaced by the namespace."""
@@ -55,7 +56,7 @@ class World:
             "[agent]",
             f'name = "{self.name}"',
             f'state-dir = "{self.folder / "state"}"',
-            f'state-namespace = "{self.namespace}"',
+            *([f'state-namespace = "{self.namespace}"'] if self.own_state_namespace else []),
             f'kubeconfig = "{self.kubeconfig or self.kubectl.kubeconfig}"',
             *self.settings,
             "[[track]]",

@@ -147,3 +147,43 @@ async def test_an_ignored_resource_is_left_alone_and_said_so(world: World) -> No
         "resource `deployments.apps/v1` ignored globally by flag"
     ]
     assert await world.get("deployment", "web") == before
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "data: {password: hunter2-plain!}",
+        "data: {password: aHVudGVyMi1wbGFpbiE=, pin: 4711}",
+        "stringData: {password: hunter2-plain!, pin: {a: b}}",
+        "type: 5\nstringData: {password: hunter2-plain!}",
+    ],
+)
+@pytest.mark.parametrize("exists", [False, True], ids=["create", "patch"])
+async def test_a_refused_secret_is_not_quoted_anywhere(
+    world: World, caplog: pytest.LogCaptureFixture, body: str, exists: bool
+) -> None:
+    head = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: NS}\n"
+    world.commit({"a.yaml": config_map("a"), "s.yaml": head + "stringData: {old: value}\n"})
+    if exists:
+        await world.once()
+    world.commit({"s.yaml": f"{head}{body}\n"})
+    status = await world.once()
+    assert not status.ready
+    config_map_text = str(await world.get("configmap", f"{world.name}.shop"))
+    events = await world.do("get", "events", "-o", "json")
+    said = " ".join(str(record.__dict__) for record in caplog.records)
+    for text in (str(status), config_map_text, events, said):
+        assert "hunter2" not in text
+        assert "aHVudGVy" not in text
+    [problem] = status.problems.values()
+    assert problem.endswith("[s.yaml:1]")
+
+
+async def test_an_annotation_that_is_no_text_costs_only_its_object(world: World) -> None:
+    odd = config_map("b").replace(
+        "namespace: NS", "namespace: NS, annotations: {lightkeeper.dev/update-strategy: {a: b}}"
+    )
+    world.commit({"a.yaml": config_map("a"), "b.yaml": odd})
+    status = await world.once()
+    assert await world.get("configmap", "a") is not None
+    assert not status.ready

@@ -47,7 +47,7 @@ async def test_what_is_in_git_is_created_marked_and_recorded(world: World) -> No
         marks.AGENT: world.name,
     }
     owner = live["metadata"]["annotations"][marks.OWNER]
-    assert owner == f"{world.name}/shop ConfigMap {world.namespace}/a"
+    assert owner == f"{world.namespace}/{world.name}.shop ConfigMap {world.namespace}/a"
     annotations = inventory["metadata"]["annotations"]
     assert annotations[INVENTORY_KINDS] == "ConfigMap,Deployment.apps"
     assert annotations[INVENTORY_NAMESPACES] == ""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 
 import pytest
 
 from agent.manifest import marks
+from tests.controlplane import access
+from tests.faults.proxy import Fault, FaultProxy
+from tests.gitservers.upstream import Upstream
 from tests.integration.reconcile.conftest import World
 from tests.integration.reconcile.manifests import config_map
 
@@ -94,7 +98,7 @@ async def test_an_object_of_another_track_is_left_alone_and_said_so(world: World
     world.commit({"a.yaml": config_map("a", x="2"), "b.yaml": config_map("b")})
     status = await world.once()
     assert status.ready
-    assert list(status.problems.values()) == [f"owned by track {first}/shop"]
+    assert list(status.problems.values()) == [f"owned by track {world.namespace}/{first}.shop"]
     live = await world.get("configmap", "a")
     assert live is not None
     assert live["data"] == {"x": "1"}
@@ -168,3 +172,118 @@ async def test_an_inventory_that_is_somebody_elses_is_refused_clearly(world: Wor
     status = await world.once()
     assert "exists and is not the inventory of track" in status.problems["pass"]
     assert await world.get("configmap", "a") is None
+
+
+INGRESS = (
+    "apiVersion: GROUP/v1beta1\nkind: Ingress\nmetadata: {name: web, namespace: NS}\n"
+    "spec: {rules: [{host: HOST}], backend: {serviceName: web, servicePort: 80}}\n"
+)
+
+
+@pytest.mark.parametrize(
+    "broken", [("networking.k8s.io", "-bad-"), ("no.such.group.example", "a.example")], ids=str
+)
+async def test_an_object_that_moves_group_and_fails_is_not_taken_for_a_leftover(
+    world: World, broken: tuple[str, str]
+) -> None:
+    first = INGRESS.replace("GROUP", "extensions").replace("HOST", "a.example")
+    world.commit({**many(3), "web.yaml": first})
+    assert (await world.once()).ready
+    group, host = broken
+    world.commit({"web.yaml": INGRESS.replace("GROUP", group).replace("HOST", host)})
+    assert not (await world.once()).ready
+    assert await world.get("ingress", "web") is not None
+
+
+async def test_two_installations_with_the_same_names_leave_each_other_alone(world: World) -> None:
+    other = f"{world.namespace}-other"
+    world.control_plane.create_namespace(other)
+    try:
+        world.commit(many(4))
+        assert (await world.once()).ready
+        world.git = Upstream(world.folder / "second.git")
+        world.folder = world.folder / "second"
+        world.folder.mkdir()
+        world.settings.append(f'state-namespace = "{other}"')
+        world.own_state_namespace = False
+        world.commit({"x.yaml": config_map("x"), "0.yaml": config_map("c0", x="second")})
+        status = await world.once()
+        assert list(status.problems.values()) == [
+            f"owned by track {world.namespace}/{world.name}.shop"
+        ]
+        for number in range(4):
+            live = await world.get("configmap", f"c{number}")
+            assert live is not None
+            assert "data" not in live or live["data"] is None
+    finally:
+        world.control_plane.remove_namespace(other)
+
+
+async def test_a_namespace_on_a_cluster_scoped_object_is_no_danger_when_discovery_fails(
+    world: World, cleanup: Callable[..., None]
+) -> None:
+    name = f"role-{world.namespace}"
+    cleanup("clusterrole", name)
+    role = (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\n"
+        f"metadata: {{name: {name}, namespace: NS}}\nrules: []\n"
+    )
+    world.commit({**many(3), "role.yaml": role})
+    assert (await world.once()).ready
+    async with FaultProxy(
+        world.control_plane.url, ca=world.control_plane.ca, token=world.control_plane.admin_token
+    ) as proxy:
+        world.kubeconfig = access.write_kubeconfig(
+            world.folder / "proxy.kubeconfig",
+            url=proxy.url,
+            ca=world.control_plane.ca,
+            user={"token": "none"},
+        )
+        proxy.plant(Fault(path="/apis/rbac.authorization.k8s.io/v1", status=503, times=2))
+        await world.once()
+    assert await world.get("clusterrole", name) is not None
+
+
+async def test_ignoring_never_deletes_even_what_git_drops_later(world: World) -> None:
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: NS}\n"
+    world.commit({**many(3), "s.yaml": secret})
+    assert (await world.once()).ready
+    world.settings.append('ignore-resources = ["secrets./v1"]')
+    world.commit({}, remove=("s.yaml",))
+    status = await world.once()
+    assert await world.get("secret", "s") is not None
+    assert list(status.problems.values()) == [
+        "no longer in git, and not deleted: resource `secrets./v1` ignored globally by flag"
+    ]
+
+
+async def test_a_deleted_inventory_does_not_forget_what_git_drops_next(world: World) -> None:
+    role = (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: Role\n"
+        "metadata: {name: r, namespace: NS}\nrules: []\n"
+    )
+    world.commit({**many(3), "role.yaml": role})
+    assert (await world.once()).ready
+    await world.do("delete", "configmap", f"{world.name}.shop")
+    world.commit({}, remove=("role.yaml",))
+    assert (await world.once()).ready
+    assert await world.get("role", "r") is None
+
+
+async def test_a_redirect_is_no_success(world: World) -> None:
+    world.commit(many(3))
+    assert (await world.once()).ready
+    world.commit({}, remove=("2.yaml",))
+    async with FaultProxy(
+        world.control_plane.url, ca=world.control_plane.ca, token=world.control_plane.admin_token
+    ) as proxy:
+        world.kubeconfig = access.write_kubeconfig(
+            world.folder / "proxy.kubeconfig",
+            url=proxy.url,
+            ca=world.control_plane.ca,
+            user={"token": "none"},
+        )
+        proxy.plant(Fault(method="DELETE", path="configmaps/c2", status=302))
+        assert not (await world.once()).ready
+        assert (await world.once()).ready
+    assert await world.get("configmap", "c2") is None

@@ -68,6 +68,12 @@ async def test_asking_for_a_retry_again_and_again_does_not_put_it_off() -> None:
     assert await asyncio.wait_for(q.get(), 1) == "a"
 
 
+async def test_a_pause_of_the_callers_own_comes_in_place_of_the_back_off() -> None:
+    q = queue(first=100, longest=100)
+    assert q.retry("a", after=0.01) == 0.01
+    assert await asyncio.wait_for(q.get(), 1) == "a"
+
+
 async def test_success_resets_the_pause_and_drops_a_pending_retry() -> None:
     q = queue(first=0.01, longest=100)
     for _ in range(4):

@@ -14,7 +14,8 @@ import pytest
 from agent.cli.options import AGENT_FLAGS
 from agent.config.export import exported
 from agent.config.load import load
-from agent.config.model import Agent, Config, DeployKey, KnownHosts, Track
+from agent.config.model import Agent, Config, DeployKey, IgnoredFields, KnownHosts, Track
+from agent.config.pointers import Pointer
 from agent.config.schema import AGENT_ALIASES, TRACK_REQUIRED, agent_schema, track_schema
 from agent.config.tables import key_name
 from agent.config.values import Paths
@@ -84,6 +85,9 @@ def test_a_configuration_can_be_written_back_as_it_was() -> None:
                 repository="git@h:r",
                 deploy_key=DeployKey(env="KEY"),
                 known_hosts=KnownHosts(file=Path("/hosts")),
+                ignore_fields=(
+                    IgnoredFields(kind="Node", pointers=(Pointer(("spec", "a/b")),), name="n"),
+                ),
             ),
         ),
     )
@@ -97,3 +101,4 @@ def test_a_configuration_can_be_written_back_as_it_was() -> None:
     assert track["deploy-key"] == {"env": "KEY", "type": "SSH"}
     assert track["known-hosts"] == {"file": "/hosts"}
     assert track["ca-file"] is None
+    assert track["ignore-fields"] == [{"kind": "Node", "pointers": ["/spec/a~1b"], "name": "n"}]

@@ -13,10 +13,12 @@ from agent.config.model import (
     Config,
     CredentialType,
     DeployKey,
+    IgnoredFields,
     IgnoredResource,
     KnownHosts,
     Track,
 )
+from agent.config.pointers import Pointer
 from tests.unit.config.files import TRACK, loaded, problems
 
 
@@ -58,6 +60,11 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         repository = "https://example.org/r"
         deploy-key = { file = "pw", type = "HTTPBasicAuth" }
         ca-file = "ca.pem"
+        [[track.ignore-fields]]
+        kind = "Deployment.apps"
+        namespace = "shop"
+        name = "web"
+        pointers = ["/spec/replicas", "/metadata/annotations/a~1b"]
         """,
         environment={"HOME": "/home/me"},
     )
@@ -96,6 +103,17 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             scope="shop",
             deploy_key=DeployKey(file=tmp_path / "pw", type=CredentialType.HTTP_BASIC_AUTH),
             ca_file=tmp_path / "ca.pem",
+            ignore_fields=(
+                IgnoredFields(
+                    kind="Deployment.apps",
+                    namespace="shop",
+                    name="web",
+                    pointers=(
+                        Pointer(("spec", "replicas")),
+                        Pointer(("metadata", "annotations", "a/b")),
+                    ),
+                ),
+            ),
         ),
     )
 

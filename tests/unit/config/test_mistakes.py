@@ -120,6 +120,52 @@ TRACK_MISTAKES = {
         'known-hosts = { env = "A", file = "b" }',
         ".known-hosts: needs exactly one of file and env",
     ),
+    "one rule": (
+        'ignore-fields = { kind = "ConfigMap", pointers = ["/data"] }',
+        ".ignore-fields: not a list (got a table), expected one such as [{ kind = ",
+    ),
+    "rule no table": ('ignore-fields = ["/data"]', ".ignore-fields[0]: not a table (got a string)"),
+    "rule without kind": (
+        'ignore-fields = [{ pointers = ["/data"] }]',
+        ".ignore-fields[0].kind: missing, and it has no default",
+    ),
+    "rule without pointers": (
+        'ignore-fields = [{ kind = "ConfigMap", pointers = [] }]',
+        '.ignore-fields[0].pointers: empty, expected at least one pointer such as "/spec/replicas"',
+    ),
+    "rule with another key": (
+        'ignore-fields = [{ kind = "ConfigMap", pointer = "/a", pointers = ["/a"] }]',
+        '.ignore-fields[0].pointer: unknown key, did you mean "pointers"?',
+    ),
+    "rule for a resource": (
+        'ignore-fields = [{ kind = "deployments.apps", pointers = ["/spec"] }]',
+        '.ignore-fields[0].kind: not a kind (got "deployments.apps"), expected Kind.group such as',
+    ),
+    "rule for a version": (
+        'ignore-fields = [{ kind = "Deployment.v1.apps", pointers = ["/spec"] }]',
+        '.ignore-fields[0].kind: names a version (got "Deployment.v1.apps"), leave it out: any ver',
+    ),
+    "second pointer": (
+        'ignore-fields = [{ kind = "ConfigMap", pointers = ["/data/x", "data/y"] }]',
+        '.ignore-fields[0].pointers[1]: does not start with "/", expected one such as '
+        '"/spec/replicas" (got "data/y")',
+    ),
+    "lone tilde": (
+        'ignore-fields = [{ kind = "ConfigMap", pointers = ["/data/~x"] }]',
+        '.ignore-fields[0].pointers[0]: has a "~" that is neither "~0" (for ~) nor "~1" (for /), ',
+    ),
+    "identity": (
+        'ignore-fields = [{ kind = "ConfigMap", pointers = ["/metadata/name"] }]',
+        ".ignore-fields[0].pointers[0]: is, or holds, what says which object this is, and cannot",
+    ),
+    "our mark": (
+        'ignore-fields = [{ kind = "Pod", pointers = ["/metadata/labels/lightkeeper.dev~1x"] }]',
+        ".ignore-fields[0].pointers[0]: is a mark of this agent, and cannot be ignored (got ",
+    ),
+    "all labels": (
+        'ignore-fields = [{ kind = "Pod", pointers = ["/metadata/labels"] }]',
+        ".ignore-fields[0].pointers[0]: holds this agent's own marks, name the labels one by one",
+    ),
 }
 
 

@@ -44,7 +44,13 @@ def records(count: int) -> list[Record]:
 def test_holds_everything_and_more_than_the_limit(
     leftovers: int, owned: int, limit: int, held: bool
 ) -> None:
-    verdict = judge(records(leftovers), owned=owned, limit_percent=limit, approved="")
+    verdict = judge(
+        records(leftovers),
+        kept=owned - leftovers,
+        alive=owned - leftovers,
+        limit_percent=limit,
+        approved="",
+    )
     assert bool(verdict.held) is held
     assert len(verdict.held) + len(verdict.prune) == leftovers
     assert bool(verdict.reason) is held
@@ -61,19 +67,29 @@ def test_holds_everything_and_more_than_the_limit(
 )
 def test_kinds_that_take_data_with_them_are_held_alone(group: str, kind: str) -> None:
     protected, plain = record(1, kind, group), record(2)
-    verdict = judge([protected, plain], owned=20, limit_percent=50, approved="")
+    verdict = judge([protected, plain], kept=18, alive=18, limit_percent=50, approved="")
     assert verdict.held == (protected,)
     assert verdict.prune == (plain,)
     assert kind in verdict.reason
 
 
+def test_new_objects_in_place_of_all_old_ones_do_not_hide_the_deletion() -> None:
+    verdict = judge(records(11), kept=1, alive=12, limit_percent=50, approved="")
+    assert len(verdict.held) == 11
+
+
+def test_a_renamed_object_in_a_small_track_is_simply_replaced() -> None:
+    verdict = judge(records(1), kept=0, alive=1, limit_percent=50, approved="")
+    assert not verdict.held
+
+
 def test_an_approval_releases_exactly_the_plan_it_was_given_for() -> None:
     plan = records(9)
-    held = judge(plan, owned=9, limit_percent=50, approved="")
-    released = judge(plan, owned=9, limit_percent=50, approved=held.digest)
+    held = judge(plan, kept=0, alive=0, limit_percent=50, approved="")
+    released = judge(plan, kept=0, alive=0, limit_percent=50, approved=held.digest)
     assert released.prune == tuple(plan)
     assert not released.held
-    bigger = judge(records(10), owned=10, limit_percent=50, approved=held.digest)
+    bigger = judge(records(10), kept=0, alive=0, limit_percent=50, approved=held.digest)
     assert len(bigger.held) == 10
 
 
@@ -88,7 +104,13 @@ def test_what_is_deleted_unapproved_never_exceeds_the_limit(
     leftovers: int, others: int, limit: int
 ) -> None:
     owned = leftovers + others
-    verdict = judge(records(leftovers), owned=owned, limit_percent=limit, approved="")
+    verdict = judge(
+        records(leftovers),
+        kept=owned - leftovers,
+        alive=owned - leftovers,
+        limit_percent=limit,
+        approved="",
+    )
     if owned >= 10:
         assert len(verdict.prune) * 100 <= limit * owned
     assert not verdict.prune or len(verdict.prune) < owned

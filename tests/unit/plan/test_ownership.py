@@ -20,7 +20,7 @@ from agent.plan.ownership import (
 )
 
 KEY = ObjectKey("apps", "Deployment", "shop", "web")
-OWNER = Owner(agent="lightkeeper", track="platform", applyset="applyset-x-v1")
+OWNER = Owner("lightkeeper", "platform", "default", "applyset-x-v1")
 DEPLOYMENT: dict[str, Any] = {
     "apiVersion": "apps/v1",
     "kind": "Deployment",
@@ -54,13 +54,13 @@ def test_marking_adds_two_labels_and_an_annotation_and_leaves_its_input_alone() 
         marks.AGENT: "lightkeeper",
     }
     assert marked["metadata"]["annotations"] == {
-        marks.OWNER: "lightkeeper/platform Deployment.apps shop/web"
+        marks.OWNER: "default/lightkeeper.platform Deployment.apps shop/web"
     }
     assert marked["spec"] == {"replicas": 2}
 
 
 def test_a_marked_object_is_its_tracks() -> None:
-    assert owner_of(live(), key=KEY) == "lightkeeper/platform"
+    assert owner_of(live(), key=KEY) == "default/lightkeeper.platform"
     assert key_of(live()) == KEY
 
 
@@ -79,7 +79,7 @@ def test_a_copy_that_carries_the_marks_of_its_original_is_nobodys(other: ObjectK
 
 
 def test_an_object_whose_labels_were_stripped_is_still_its_tracks() -> None:
-    assert owner_of(live(labels={}), key=KEY) == "lightkeeper/platform"
+    assert owner_of(live(labels={}), key=KEY) == "default/lightkeeper.platform"
 
 
 @pytest.mark.parametrize(
@@ -111,5 +111,5 @@ def test_status_counts_only_where_it_is_no_subresource() -> None:
 def test_a_record_says_who_what_and_whether_it_is_on_its_way_out() -> None:
     record = project(live(deletionTimestamp="2026-01-01T00:00:00Z"), has_status=True)
     assert (record.key, record.uid, record.resource_version) == (KEY, "u1", "7")
-    assert record.owner == "lightkeeper/platform"
+    assert record.owner == "default/lightkeeper.platform"
     assert record.deleting

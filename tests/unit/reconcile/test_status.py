@@ -113,6 +113,21 @@ def test_a_held_plan_is_not_ready_and_names_itself() -> None:
     assert (found.held, found.held_digest) == ("too many", "abc")
 
 
+@pytest.mark.parametrize(
+    ("count", "listed", "last"),
+    [(1, 1, "ConfigMap shop/o0000"), (50, 50, "ConfigMap shop/o0049"), (51, 51, "and 1 more"),
+     (5000, 51, "and 4950 more")],
+)  # fmt: skip
+def test_held_objects_are_listed_in_order_up_to_a_limit(count: int, listed: int, last: str) -> None:
+    findings = whole()
+    findings.held, findings.held_digest = "too many", "abc"
+    findings.held_keys = tuple(key(f"o{number:04}") for number in reversed(range(count)))
+    found = derive(findings, previous=EMPTY, now=NOW)
+    assert len(found.held_objects) == listed
+    assert found.held_objects[0] == "ConfigMap shop/o0000"
+    assert found.held_objects[-1] == last
+
+
 @pytest.mark.parametrize("count", [49, 50, 51, 5000])
 def test_the_status_stays_small(count: int) -> None:
     many = [failed(f"o{number:04}", "x" * 5000) for number in range(count)]

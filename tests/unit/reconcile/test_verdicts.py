@@ -60,7 +60,7 @@ async def test_verdicts_outlive_the_process_but_not_their_age(tmp_path: Path) ->
     assert verdict is not None
     assert verdict.covers(DESIRED, LIVE)
     assert not verdict.covers(DESIRED, replace(LIVE, resource_version="9", digest=b"before"))
-    assert after.uids() == {"uid-1"}
+    assert after.objects() == {KEY}
 
 
 async def test_nothing_is_written_when_nothing_changed(tmp_path: Path) -> None:
@@ -93,6 +93,16 @@ async def test_the_verdicts_of_another_version_are_not_taken(
     await before.save()
     monkeypatch.setattr(module, "__version__", "0.0.0")
     after = Verdicts(tmp_path / "v")
+    await after.load()
+    assert after.get(KEY) is None
+
+
+async def test_the_verdicts_of_another_context_are_not_taken(tmp_path: Path) -> None:
+    before = Verdicts(tmp_path / "v", context="one cluster")
+    before.put(DESIRED, LIVE)
+    await before.save()
+    assert (tmp_path / "v").stat().st_mode & 0o777 == 0o600
+    after = Verdicts(tmp_path / "v", context="another cluster")
     await after.load()
     assert after.get(KEY) is None
 

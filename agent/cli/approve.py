@@ -1,0 +1,134 @@
+"""``lightkeeper approve``: let the deletions happen that a track holds back.
+
+Writes one annotation on the track's ConfigMap; the agent does the rest. The approval is bound to
+the plan that was shown: if git or the cluster changes in between, it releases nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from agent.cli import options, output
+from agent.errors import AgentError
+
+if TYPE_CHECKING:
+    from agent.config.model import Config, Track
+    from agent.reconcile.status import TrackStatus
+
+
+class NotApproved(AgentError):
+    """Nothing was approved: nothing is held, it is another plan, or the person said no."""
+
+
+class NobodyToAsk(AgentError):
+    """There is no terminal to ask at, and no --yes."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A track's status and the plan that was approved last, "" for none."""
+
+    status: TrackStatus
+    approved: str
+
+    @property
+    def plan(self) -> str:
+        return self.status.held_digest
+
+
+def register(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments and flags."""
+    parser.add_argument("track", metavar="TRACK", help="the track whose deletions are held")
+    parser.add_argument("--plan", metavar="ID", help="approve only if this is the held plan")
+    parser.add_argument("-y", "--yes", action="store_true", help="do not ask first")
+    options.add_output_option(parser)
+    options.add_agent_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show what is held, ask, approve, and return 0. Raises AgentError when it is not approved."""
+    from agent.cli import cluster
+    from agent.config.durations import format_duration
+
+    config = cluster.with_kubeconfig(options.load_config(args), os.environ)
+    track = cluster.track_of(config, args.track)
+    held = asyncio.run(_read(config, track))
+    _check(held, track=track.name, wanted=args.plan)
+    as_json = args.output == "json"
+    if not (as_json and args.yes):
+        _show(held, aside=as_json)
+    if held.approved != held.plan:
+        if not args.yes:
+            _ask()
+        asyncio.run(_approve(config, track, held.plan))
+    if as_json:
+        output.write_json(_result(held))
+    else:
+        interval = format_duration(track.interval)
+        output.write(
+            f"Approved plan {held.plan}; the agent carries it out at its next poll ({interval})."
+        )
+    return 0
+
+
+async def _read(config: Config, track: Track) -> _Held:
+    from agent.cli import cluster
+
+    async with cluster.inventory_of(config, track) as inventory:
+        contents, found = await cluster.read_status(inventory)
+    return _Held(found, contents.approved)
+
+
+async def _approve(config: Config, track: Track, plan: str) -> None:
+    from agent.cli import cluster
+
+    async with cluster.inventory_of(config, track) as inventory:
+        await inventory.approve(plan)
+
+
+def _check(held: _Held, *, track: str, wanted: str | None) -> None:
+    """Raise NotApproved unless a plan is held, and it is the one that is wanted."""
+    if not held.plan:
+        raise NotApproved(f"track {track} holds no deletions; there is nothing to approve")
+    if wanted is not None and wanted != held.plan:
+        raise NotApproved(
+            f"track {track} holds plan {held.plan} and not {wanted}; look at what is held now: "
+            f"lightkeeper approve {track}"
+        )
+
+
+def _show(held: _Held, *, aside: bool) -> None:
+    """Print what would be deleted; ``aside`` keeps it out of the data."""
+    say = output.complain if aside else output.write
+    say(f"Track {held.status.track} holds plan {held.plan}: {held.status.held}.")
+    say("It deletes:")
+    for name in held.status.held_objects:
+        say(f"  {name}")
+    output.flush()
+
+
+def _ask() -> None:
+    """Ask the person. Raises NotApproved for a no, NobodyToAsk when nobody is there."""
+    if not sys.stdin.isatty():
+        raise NobodyToAsk("this is no terminal, so nobody can be asked; approve with --yes")
+    sys.stderr.write("Approve? [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise NotApproved("not approved; the deletions stay held")
+
+
+def _result(held: _Held) -> dict[str, object]:
+    return {
+        "track": held.status.track,
+        "plan": held.plan,
+        "reason": held.status.held,
+        "objects": held.status.held_objects,
+        "approved": True,
+    }
