@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from agent.cli import options, output
+from agent.errors import AgentError
 
 if TYPE_CHECKING:
     from agent.reconcile.status import TrackStatus
+
+T = TypeVar("T")
 
 NOT_IN_SYNC = 1
 
@@ -27,18 +31,32 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the agent and return its exit code."""
-    import asyncio
-
     from agent import app
     from agent.cli import cluster
 
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     if not args.once:
-        asyncio.run(app.run(config, os.environ))
+        _plainly(app.run(config, os.environ))
         return 0
-    statuses = asyncio.run(app.run_once(config, os.environ))
+    statuses = _plainly(app.run_once(config, os.environ))
     _report(statuses, as_json=args.output == "json")
     return 0 if all(status.ready for status in statuses) else NOT_IN_SYNC
+
+
+def _plainly(work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work``; an AgentError out of its task groups comes out as itself."""
+    import asyncio
+
+    try:
+        return asyncio.run(work)
+    except BaseExceptionGroup as group:
+        known = group.subgroup(AgentError)
+        if known is None:
+            raise
+        error: BaseException = known
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from group
 
 
 def _report(statuses: list[TrackStatus], *, as_json: bool) -> None:

@@ -37,10 +37,13 @@ class Access:
     configuration: Any
 
     def authorization(self) -> str | None:
-        """Return the Authorization header to send now."""
+        """Return the Authorization header to send now. Raises AuthError."""
         configuration = self.configuration
         if configuration.refresh_api_key_hook is not None:
-            configuration.refresh_api_key_hook(configuration)
+            try:
+                configuration.refresh_api_key_hook(configuration)
+            except (OSError, _configuration_modules()[1].ConfigException) as error:
+                raise AuthError(f"the service account's token cannot be read: {error}") from error
         token = configuration.api_key.get("BearerToken")
         return str(token).strip() if token else None
 

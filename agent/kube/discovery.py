@@ -14,8 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from agent.aio.locks import KeyedLocks
 from agent.kube.client import Client
-from agent.kube.errors import NotFound
+from agent.kube.errors import KubeError, NotFound
 from agent.kube.resource import Resource
 from agent.manifest.keys import GroupKind, GroupVersionKind, JSONObject
 
@@ -39,6 +40,7 @@ class _Known:
     versions: dict[str, list[str]] = field(default_factory=dict)  # group -> versions, best first
     resources: dict[GroupVersionKind, Resource] = field(default_factory=dict)
     read_at: dict[GroupVersion, float] = field(default_factory=dict)
+    failures: dict[GroupVersion, KubeError] = field(default_factory=dict)
 
 
 class Discovery:
@@ -48,6 +50,7 @@ class Discovery:
         self._client = client
         self._known: _Known | None = None
         self._lock = asyncio.Lock()
+        self._reading: KeyedLocks[GroupVersion] = KeyedLocks()
 
     async def resolve(self, gvk: GroupVersionKind) -> Resource | None:
         """Return how the server serves exactly this kind, or None when it does not.
@@ -57,7 +60,7 @@ class Discovery:
         known = await self._loaded()
         if (resource := known.resources.get(gvk)) is not None:
             return resource
-        async with self._lock:
+        async with self._reading.hold((gvk.group, gvk.version)):
             await self._read_group_version(known, (gvk.group, gvk.version))
         return known.resources.get(gvk)
 
@@ -110,13 +113,20 @@ class Discovery:
     async def _read_group_version(self, known: _Known, wanted: GroupVersion) -> None:
         group, version = wanted
         if time.monotonic() - known.read_at.get(wanted, float("-inf")) < RETRY_MISS:
+            if (failure := known.failures.get(wanted)) is not None:
+                raise failure  # one question for all objects of a group that hangs
             return
+        known.failures.pop(wanted, None)
         path = f"/apis/{group}/{version}" if group else f"/api/{version}"
         try:
             answer = await self._client.raw(path)
         except NotFound:
             known.read_at[wanted] = time.monotonic()
             return
+        except KubeError as error:
+            known.read_at[wanted] = time.monotonic()
+            known.failures[wanted] = error
+            raise
         if version not in known.versions.setdefault(group, []):
             known.versions[group].append(version)
         for resource in _classic_resources(group, version, answer):
