@@ -17,7 +17,7 @@ from agent.config.model import IgnoredFields
 from agent.config.pointers import Pointer
 from agent.errors import AgentError
 from agent.kube.client import FIELD_MANAGER
-from agent.kube.errors import AlreadyExists, ApiError, Conflict, Invalid
+from agent.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
 from agent.manifest import marks
 from agent.manifest.keys import GroupKind, JSONObject
 from agent.plan import foreign, ignorefields, lastapplied
@@ -211,10 +211,23 @@ class Applier:
 
 
 def _told(error: AgentError, desired: Desired) -> str:
-    """Say what went wrong. The API server quotes what it was sent: not when that is a Secret."""
-    if desired.key.group_kind == _SECRET:
-        return error.without_values() if isinstance(error, ApiError) else str(error)
-    return "; ".join((str(error), *getattr(error, "__notes__", ())))
+    """Say what went wrong; never with a value of a Secret in it."""
+    text = "; ".join((str(error), *getattr(error, "__notes__", ())))
+    if desired.key.group_kind != _SECRET:
+        return text
+    if isinstance(error, ApiError) and not _speaks_of_rules(error):
+        return error.without_values()
+    obj = desired.object()
+    for section in ("data", "stringData"):
+        for value in (obj.get(section) or {}).values():
+            text = text.replace(str(value), "***") if value else text
+    return text
+
+
+def _speaks_of_rules(error: ApiError) -> bool:
+    """Tell a refusal by RBAC, quota or webhook from one that quotes what it cannot read."""
+    by_rule = isinstance(error, Forbidden | NotFound | Conflict)
+    return by_rule or error.message.startswith("Internal error occurred: failed calling webhook")
 
 
 def _with_changes(
