@@ -103,7 +103,9 @@ def _syntax_error(error: MarkedYAMLError) -> DecodeError:
     if error.context:
         reason = f"{reason} {error.context}"
     if error.context_mark is not None and mark is not None and error.context_mark.line != mark.line:
-        reason = f"{reason} that begins at line {error.context_mark.line + 1}"
+        # Relative: the caller knows where in the file this document begins, the parser does not.
+        above = mark.line - error.context_mark.line
+        reason = f"{reason} that begins {above} line{'s' if above > 1 else ''} above"
     return DecodeError(f"not YAML: {reason}", line=mark.line + 1 if mark is not None else 1)
 
 

@@ -39,7 +39,7 @@ def problem(text: str) -> DecodeError:
         ("a: 1\nb: !!binary '?'\n", 2, "not valid base64"),
         ("a: 1\nb: !!binary 'ä'\n", 2, "not valid base64"),
         ("a: 1\nb: c: d\n", 2, "mapping values are not allowed"),
-        ("a: 1\nb: [1\nc: 2\n", 3, "begins at line 2"),
+        ("a: 1\nb: [1\nc: 2\n", 3, "begins 1 line above"),
         ('a: 1\nb: "ä\x07"\n', 2, "U+0007"),
         ("a: 1\n...\nb: 2\n", 3, "a new one begins with a line of '---'"),
     ],
