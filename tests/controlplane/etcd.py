@@ -60,6 +60,11 @@ class Etcd:
         found = self._call("range", query).get("kvs", [])
         return [base64.b64decode(entry["key"]).decode() for entry in found]
 
+    def get(self, key: str) -> bytes:
+        """Return what is stored under a key, b"" when there is no such key."""
+        answer = self._call("range", {"key": _text(key)})
+        return b"".join(base64.b64decode(found["value"]) for found in answer.get("kvs", []))
+
     def delete(self, key: str) -> None:
         """Delete one key. The API server and its watchers see that the object is gone."""
         self._call("deleterange", {"key": _text(key)})

@@ -172,6 +172,10 @@ class ControlPlane:
         for key in (*inside, f"/registry/namespaces/{name}"):
             self._etcd.delete(key)
 
+    def stored(self, key: str) -> bytes:
+        """What etcd holds of an object, such as ``/registry/secrets/NAMESPACE/NAME``."""
+        return self._etcd.get(key)
+
     # --- what clients asked ----------------------------------------------------------------------
 
     def mark(self) -> int:

@@ -132,6 +132,9 @@ async def test_a_secrets_value_is_only_where_it_belongs(world: World) -> None:
     assert live.pop("data") == {"password": encoded}
     assert "hunter2" not in str(live)
     assert encoded not in str(live)
+    stored = world.control_plane.stored(f"/registry/secrets/{world.namespace}/s")
+    assert stored.count(b"hunter2hunter2") == 1, "in data, and nowhere else"
+    assert encoded.encode() not in stored
 
 
 async def test_an_object_that_is_there_already_is_adopted_with_what_others_put_on_it(
