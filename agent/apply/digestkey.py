@@ -37,7 +37,7 @@ def load(state_dir: Path) -> bytes:
 def _make(path: Path) -> bytes:
     """Write a new key whole or not at all."""
     key = secrets.token_bytes(_BYTES)
-    temporary = path.with_name(f".{_NAME}.{os.getpid()}")
+    temporary = path.with_name(f".{_NAME}.new")  # one name: no pile after crashes
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(key)

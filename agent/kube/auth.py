@@ -75,7 +75,12 @@ async def load(*, kubeconfig: str = "", context: str = "") -> Access:
         ) from error
     except (config.config_exception.ConfigException, OSError, ValueError, TypeError) as error:
         raise AuthError(_explain(kubeconfig, context, error)) from error
-    return _access(configuration)
+    try:
+        return _access(configuration)
+    finally:
+        # The loader writes a client's key into a temporary file, for the TLS context that now has
+        # it, and would leave it there when the process is killed.
+        config.kube_config._cleanup_temp_files()
 
 
 def _any_exists(kubeconfig: str) -> bool:

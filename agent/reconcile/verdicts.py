@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -132,7 +131,7 @@ class Verdicts:
 
     def _write(self, content: bytes) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        temporary = self._path.with_name(f".{self._path.name}.new")
         temporary.touch(mode=0o600)  # digests of whole Secrets are nobody else's business
         temporary.write_bytes(content)
         temporary.replace(self._path)

@@ -175,3 +175,13 @@ async def test_a_server_that_is_away_is_named(control_plane: ControlPlane, tmp_p
             TransportError, match=r"cannot reach the API server at .*127\.0\.0\.1:1"
         ):
             await Client(transport).raw("/version")
+
+
+async def test_no_copy_of_a_clients_key_stays_on_disk(
+    control_plane: ControlPlane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    access = await auth.load(kubeconfig=str(control_plane.user("keyholder")))
+    assert list(tmp_path.iterdir()) == []
+    async with Transport(access) as transport:
+        assert (await Client(transport).raw("/version"))["major"]
