@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,6 @@ async def test_no_copy_of_a_clients_key_stays_on_disk(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     access = await auth.load(kubeconfig=str(control_plane.user("keyholder")))
-    assert list(tmp_path.iterdir()) == []
+    assert not os.listdir(tmp_path)
     async with Transport(access) as transport:
         assert (await Client(transport).raw("/version"))["major"]
