@@ -42,7 +42,7 @@ def collect(files: Iterable[LoadedFile]) -> Collected:
     for manifest in sorted(everything, key=lambda manifest: manifest.origin.file):
         kept = first.setdefault(manifest.key, manifest)
         if kept is not manifest:
-            errors.append(_duplicate(manifest, kept))
+            errors.append(duplicate(manifest, kept))
     return Collected(
         manifests=tuple(first.values()),
         errors=tuple(sorted(errors, key=lambda error: (error.file, error.line))),
@@ -51,6 +51,7 @@ def collect(files: Iterable[LoadedFile]) -> Collected:
     )
 
 
-def _duplicate(manifest: Manifest, kept: Manifest) -> ManifestError:
+def duplicate(manifest: Manifest, kept: Manifest) -> ManifestError:
+    """Return what is to be said of a manifest whose object is written elsewhere already."""
     reason = f"{manifest.key} is already written at {kept.origin}, which is used: remove one"
     return ManifestError(manifest.origin.file, manifest.origin.line, reason)

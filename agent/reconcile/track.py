@@ -21,7 +21,8 @@ from agent.errors import AgentError
 from agent.kube.discovery import Discovery
 from agent.kube.errors import KubeError
 from agent.kube.resource import Resource
-from agent.manifest.collection import Collected
+from agent.manifest.collection import Collected, duplicate
+from agent.manifest.errors import ManifestError
 from agent.manifest.keys import GroupKind, GroupVersionKind, ObjectKey
 from agent.manifest.model import Manifest
 from agent.plan.change import Outcome
@@ -167,7 +168,7 @@ class Track:
         self._tell_files(collected)
         resources = await self._resolve({manifest.gvk for manifest in collected.manifests})
         recovered = self._recover(contents)
-        self._adopt(collected.manifests, resources)
+        findings.file_errors += self._adopt(collected.manifests, resources)
         wanted = self._reach(resources)
         async with self._inventory_lock:
             contents = await self._parts.inventory.widen(
@@ -232,17 +233,26 @@ class Track:
                 found[gvk] = None
         return found
 
-    def _adopt(self, manifests: Collection[Manifest], resources: Resources) -> None:
-        """Make these manifests the desired state, and forget what is not in it."""
+    def _adopt(
+        self, manifests: Collection[Manifest], resources: Resources
+    ) -> tuple[ManifestError, ...]:
+        """Make these manifests the desired state, and forget what is not in it.
+
+        Returns the objects that are written twice, which shows only now that scopes are known.
+        """
         desired: dict[ObjectKey, Manifest] = {}
+        twice: list[ManifestError] = []
         for manifest in manifests:
             resource = resources[manifest.gvk]
             key = resolve(manifest, resource).key if resource else manifest.key
-            desired.setdefault(key, manifest)
+            kept = desired.setdefault(key, manifest)
+            if kept is not manifest:
+                twice.append(duplicate(manifest, kept))
         self.desired = desired
         self.outcomes = {key: o for key, o in self.outcomes.items() if key in desired}
         self._parts.verdicts.retain(desired)
         self._parts.reporter.retain(desired)
+        return tuple(twice)
 
     def _reach(self, resources: Resources) -> status.Reach:
         """Return the kinds and namespaces of the objects that are not left alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 
@@ -125,6 +126,24 @@ async def test_two_files_with_one_identity_name_both_places(world: World) -> Non
     assert live is not None
     assert live["data"] == {"x": "1"}
     assert "a.yaml:1" in status.problems["b.yaml"]
+
+
+async def test_a_cluster_scoped_object_written_with_and_without_a_namespace_is_one(
+    world: World, cleanup: Callable[..., None]
+) -> None:
+    name = f"role-{world.namespace}"
+    cleanup("clusterrole", name)
+    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nrules: []\n"
+    world.commit(
+        {
+            "a.yaml": f"{role}metadata: {{name: {name}}}\n",
+            "b.yaml": f"{role}metadata: {{name: {name}, namespace: NS}}\n",
+        }
+    )
+    status = await world.once()
+    assert not status.ready
+    assert "is already written at a.yaml:1" in status.problems["b.yaml"]
+    assert status.in_sync == 1
 
 
 async def test_a_namespaced_object_without_namespace_is_refused_clearly(world: World) -> None:

