@@ -133,7 +133,14 @@ test: $(VENV) system controlplane lint types layers ## everything, with coverage
 
 .PHONY: demo
 demo: $(VENV) ## see it work, on KUBECONFIG if that is set, else on a control plane of its own
-	[ -n "$${KUBECONFIG:-}" ] || $(MAKE) controlplane
+	if [ -z "$${KUBECONFIG:-}" ]; then
+		$(MAKE) controlplane
+		# The control plane's certificates are made with it, also where its programs need no build.
+		if ! command -v openssl >/dev/null; then
+			$(call stage,installing openssl)
+			$(apt) openssl
+		fi
+	fi
 	$(BIN)/python -m tests.demo
 
 .PHONY: lock
