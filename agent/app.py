@@ -16,13 +16,9 @@ from agent import __version__, log
 from agent.aio.inflight import InFlight
 from agent.aio.supervise import forever
 from agent.apply import digestkey
-from agent.apply.applier import Applier
 from agent.apply.desired import Resolver
-from agent.apply.inventory import Inventory
-from agent.apply.requests import Requests
 from agent.apply.schemas import Schemas
-from agent.config.model import Config, CredentialType, DeployKey, KnownHosts
-from agent.config.model import Track as TrackConfig
+from agent.config.model import Config
 from agent.kube import auth, pod
 from agent.kube.client import Client
 from agent.kube.discovery import Discovery
@@ -31,21 +27,14 @@ from agent.kube.informers import Informers
 from agent.kube.resource import Resource
 from agent.kube.transport import Transport
 from agent.manifest import marks
-from agent.manifest.keys import JSONObject, ObjectKey
-from agent.plan.decide import Policy
+from agent.manifest.keys import JSONObject
 from agent.plan.ownership import Record, project
-from agent.reconcile.events import Reporter
+from agent.reconcile.building import TrackBuilder
 from agent.reconcile.loops import Loops
-from agent.reconcile.objects import ObjectReconciler
-from agent.reconcile.pruning import Pruner
-from agent.reconcile.staging import Stager
+from agent.reconcile.sources import Sources
 from agent.reconcile.status import TrackStatus
-from agent.reconcile.track import Parts, Track
-from agent.reconcile.verdicts import Verdicts
-from agent.source import providers
-from agent.source.credentials import basic_auth, ssh_key
+from agent.reconcile.track import Track
 from agent.source.fetcher import Fetcher
-from agent.source.git import GitSource
 
 logger = logging.getLogger(__name__)
 
@@ -147,18 +136,17 @@ async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterato
                 selector=f"{marks.AGENT}={settings.name}",
                 namespace=settings.namespace,
             )
-            builder = _TrackBuilder(
+            builder = TrackBuilder(
                 config=config,
                 client=client,
                 discovery=discovery,
                 resolver=Resolver(discovery, Schemas(client)),
                 informers=informers,
-                fetcher=fetcher,
+                sources=Sources(settings, fetcher, environment),
                 in_flight=in_flight,
                 recorder=recorder,
                 digest_key=digest_key,
                 state_namespace=state_namespace,
-                environment=environment,
                 look_again=loops.look_again,
             )
             for track in config.tracks:
@@ -171,108 +159,6 @@ async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterato
                 writer.cancel()
     finally:
         await fetcher.close()
-
-
-@dataclass(frozen=True, slots=True)
-class _TrackBuilder:
-    """Puts one track together out of what all share."""
-
-    config: Config
-    client: Client
-    discovery: Discovery
-    resolver: Resolver
-    informers: Informers[Record]
-    fetcher: Fetcher
-    in_flight: InFlight
-    recorder: EventRecorder
-    digest_key: bytes
-    state_namespace: str
-    environment: Mapping[str, str]
-    look_again: Callable[[str, ObjectKey], None]
-
-    def build(self, track: TrackConfig) -> Track:
-        """Return a track that has done nothing yet."""
-        settings = self.config.agent
-        inventory = Inventory(
-            self.client, agent=settings.name, track=track.name, namespace=self.state_namespace
-        )
-        source = self._source(track)
-        reporter = Reporter(
-            recorder=self.recorder,
-            inventory=inventory,
-            repository=source.url,
-            reference=track.reference,
-        )
-        context = f"{self.client.host} {inventory.owner} adopt={track.adopt}"
-        verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name, context=context)
-        policy = Policy(
-            agent_namespace=settings.namespace,
-            ignored=frozenset(settings.ignore_resources),
-            scope=track.scope,
-        )
-        objects = ObjectReconciler(
-            applier=Applier(
-                requests=Requests(self.client, server_dry_run=settings.server_dry_run),
-                owner=inventory.owner,
-                digest_key=self.digest_key,
-                adopt=track.adopt,
-                ignored=track.ignore_fields,
-            ),
-            resolver=self.resolver,
-            informers=self.informers,
-            policy=policy,
-            verdicts=verdicts,
-            in_flight=self.in_flight,
-            reporter=reporter,
-            on_stale=lambda key: self.look_again(track.name, key),
-        )
-        parts = Parts(
-            discovery=self.discovery,
-            source=source,
-            inventory=inventory,
-            objects=objects,
-            verdicts=verdicts,
-            stager=Stager(client=self.client, discovery=self.discovery, objects=objects),
-            pruner=Pruner(
-                client=self.client,
-                discovery=self.discovery,
-                informers=self.informers,
-                owner=str(inventory.owner),
-                policy=policy,
-                limit_percent=track.prune_limit,
-                reporter=reporter,
-            ),
-            reporter=reporter,
-        )
-        return Track(name=track.name, repository=track.repository, prune=track.prune, parts=parts)
-
-    def _source(self, track: TrackConfig) -> GitSource:
-        return GitSource(
-            url=track.repository,
-            reference=track.reference,
-            sub_path=track.sub_path,
-            state_dir=self.config.agent.state_dir,
-            credentials=self._credentials(track),
-            timeout=self.config.agent.fetch_timeout,
-            fetcher=self.fetcher,
-        )
-
-    def _credentials(self, track: TrackConfig) -> providers.PlacedCredentials:
-        key, hosts = track.deploy_key, track.known_hosts
-        basic = key is not None and key.type is CredentialType.HTTP_BASIC_AUTH
-        return providers.PlacedCredentials(
-            secret=self._place(key),
-            reader=basic_auth if basic else ssh_key,
-            known_hosts=self._place(hosts),
-            ca_file=str(track.ca_file or ""),
-        )
-
-    def _place(self, reference: DeployKey | KnownHosts | None) -> providers.Place | None:
-        if reference is None:
-            return None
-        if reference.file is not None:
-            return providers.File(reference.file)
-        return providers.Variable(reference.env, self.environment)
 
 
 def _project(obj: JSONObject, resource: Resource) -> Record:

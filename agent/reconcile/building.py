@@ -1,0 +1,101 @@
+"""Puts a track together: out of its configuration and what all tracks share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from agent.aio.inflight import InFlight
+from agent.apply.applier import Applier
+from agent.apply.desired import Resolver
+from agent.apply.inventory import Inventory
+from agent.apply.requests import Requests
+from agent.config.model import Config
+from agent.config.model import Track as TrackConfig
+from agent.kube.client import Client
+from agent.kube.discovery import Discovery
+from agent.kube.events import EventRecorder
+from agent.kube.informers import Informers
+from agent.manifest.keys import ObjectKey
+from agent.plan.decide import Policy
+from agent.plan.ownership import Record
+from agent.reconcile.events import Reporter
+from agent.reconcile.objects import ObjectReconciler
+from agent.reconcile.pruning import Pruner
+from agent.reconcile.sources import Sources
+from agent.reconcile.staging import Stager
+from agent.reconcile.track import Parts, Track
+from agent.reconcile.verdicts import Verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class TrackBuilder:
+    """Puts one track together out of what all share."""
+
+    config: Config
+    client: Client
+    discovery: Discovery
+    resolver: Resolver
+    informers: Informers[Record]
+    sources: Sources
+    in_flight: InFlight
+    recorder: EventRecorder
+    digest_key: bytes
+    state_namespace: str
+    look_again: Callable[[str, ObjectKey], None]
+
+    def build(self, track: TrackConfig) -> Track:
+        """Return a track that has done nothing yet."""
+        settings = self.config.agent
+        inventory = Inventory(
+            self.client, agent=settings.name, track=track.name, namespace=self.state_namespace
+        )
+        source = self.sources.build(track)
+        reporter = Reporter(
+            recorder=self.recorder,
+            inventory=inventory,
+            repository=source.url,
+            reference=track.reference,
+        )
+        context = f"{self.client.host} {inventory.owner} adopt={track.adopt}"
+        verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name, context=context)
+        policy = Policy(
+            agent_namespace=settings.namespace,
+            ignored=frozenset(settings.ignore_resources),
+            scope=track.scope,
+        )
+        objects = ObjectReconciler(
+            applier=Applier(
+                requests=Requests(self.client, server_dry_run=settings.server_dry_run),
+                owner=inventory.owner,
+                digest_key=self.digest_key,
+                adopt=track.adopt,
+                ignored=track.ignore_fields,
+            ),
+            resolver=self.resolver,
+            informers=self.informers,
+            policy=policy,
+            verdicts=verdicts,
+            in_flight=self.in_flight,
+            reporter=reporter,
+            on_stale=lambda key: self.look_again(track.name, key),
+        )
+        parts = Parts(
+            discovery=self.discovery,
+            source=source,
+            inventory=inventory,
+            objects=objects,
+            verdicts=verdicts,
+            stager=Stager(client=self.client, discovery=self.discovery, objects=objects),
+            pruner=Pruner(
+                client=self.client,
+                discovery=self.discovery,
+                informers=self.informers,
+                owner=str(inventory.owner),
+                policy=policy,
+                limit_percent=track.prune_limit,
+                reporter=reporter,
+            ),
+            reporter=reporter,
+        )
+        return Track(name=track.name, repository=track.repository, prune=track.prune, parts=parts)
