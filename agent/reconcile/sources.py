@@ -43,7 +43,7 @@ class Sources:
             secret=self._place(key),
             reader=basic_auth if basic else ssh_key,
             known_hosts=self._place(hosts),
-            ca_file=str(track.ca_file or ""),
+            ca=providers.File(track.ca_file) if track.ca_file else None,
         )
 
     def _place(self, reference: DeployKey | KnownHosts | None) -> providers.Place | None:

@@ -5,9 +5,11 @@ Light on purpose: the worker process imports it. Providers that read files are i
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
+from urllib.parse import unquote
 
 from agent.source.errors import AuthError, CredentialsError
 from agent.source.url import GitUrl
@@ -19,15 +21,18 @@ class CredentialKind(StrEnum):
     NONE = "none"
     SSH_KEY = "ssh-key"
     BASIC = "basic"
+    BEARER = "bearer"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Credentials:
     """What to show a server, and what to believe it by.
 
-    ``secret`` is the private key (PEM or OpenSSH) or the password. ``known_hosts`` is the text of
-    a known_hosts file, "" for the machine's own. ``ca_file`` replaces the machine's certificate
-    authorities.
+    ``secret`` is the private key (PEM or OpenSSH), the password or the token. ``known_hosts`` is
+    the text of a known_hosts file, "" for the machine's own. ``ca`` (PEM) replaces the machine's
+    certificate authorities. ``client_certificate`` (PEM, its chain included) and ``client_key``
+    (PEM) are shown to an https server beside the rest. ``proxy`` is a URL that may carry
+    ``user:password``: http, https, socks4, socks5 or socks5h; "" means what the environment says.
     """
 
     kind: CredentialKind = CredentialKind.NONE
@@ -35,17 +40,35 @@ class Credentials:
     secret: bytes = b""
     passphrase: str = ""
     known_hosts: str = ""
-    ca_file: str = ""
+    ca: bytes = b""
+    client_certificate: bytes = b""
+    client_key: bytes = b""
+    proxy: str = ""
 
     def __repr__(self) -> str:
         return f"Credentials(kind={self.kind.value!r}, …)"
 
     def scrub(self, text: str) -> str:
         """Return ``text`` with every secret of these credentials blanked out."""
-        for secret in (self.secret.decode(errors="replace").strip(), self.passphrase):
-            if secret:
-                text = text.replace(secret, "***")
+        for secret in sorted(self._secrets(), key=len, reverse=True):
+            text = text.replace(secret, "***")
         return text
+
+    def _secrets(self) -> set[str]:
+        secret = self.secret.decode(errors="replace").strip()
+        pair = f"{self.username}:{secret}".encode(errors="replace")
+        found = {
+            secret,
+            self.passphrase,
+            base64.b64encode(pair).decode() if self.kind is CredentialKind.BASIC else "",
+            self.client_key.decode(errors="replace").strip(),
+        }
+        # The proxy's URL may be so broken that its parts cannot be told apart.
+        userinfo = self.proxy.rpartition("@")[0].rpartition("//")[2]
+        password = userinfo.partition(":")[2]
+        if password:
+            found |= {userinfo, password, unquote(password)}
+        return found - {""}
 
 
 class CredentialProvider(Protocol):

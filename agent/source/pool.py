@@ -67,17 +67,17 @@ def worker_environment(environ: Mapping[str, str], *, ca_file: str) -> dict[str,
 class _Worker:
     """One process and its private home folder."""
 
-    def __init__(
-        self, process: asyncio.subprocess.Process, homedir: Path, trust: tuple[str, int]
-    ) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, homedir: Path, trust: bytes) -> None:
         self.process = process
         self.trust = trust
         self.idle_since = 0.0
         self._homedir = homedir
 
     @classmethod
-    async def start(cls, scratch: Path | None, trust: tuple[str, int]) -> _Worker:
+    async def start(cls, scratch: Path | None, trust: bytes) -> _Worker:
         homedir = Path(tempfile.mkdtemp(prefix="git-worker-", dir=scratch))
+        ca_file = homedir / "ca.pem"
+        ca_file.write_bytes(trust)
         process = None
         try:
             process = await asyncio.create_subprocess_exec(
@@ -85,7 +85,7 @@ class _Worker:
                 *("--homedir", str(homedir)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=worker_environment(os.environ, ca_file=trust[0]),
+                env=worker_environment(os.environ, ca_file=str(ca_file) if trust else ""),
                 limit=_ANSWER_LIMIT,
                 start_new_session=True,  # to be killed whole; Ctrl-C is for the agent
             )
@@ -151,7 +151,7 @@ class WorkerPool:
         """
         async with asyncio.timeout(seconds), self._slots:
             self._refuse_if_closed()
-            trust = _trust_of(request.credentials.ca_file)
+            trust = request.credentials.ca
             with suppress(WorkerDied):  # while idle, perhaps: the request is harmless to repeat
                 if (idle := self._take_idle(trust)) is not None:
                     return await self._ask(idle, request)
@@ -184,7 +184,7 @@ class WorkerPool:
         if self._closed:
             raise WorkerDied("the pool of git workers is closed")
 
-    def _take_idle(self, trust: tuple[str, int]) -> _Worker | None:
+    def _take_idle(self, trust: bytes) -> _Worker | None:
         self._reap()
         for worker in reversed(self._idle):
             if worker.trust == trust:
@@ -192,7 +192,7 @@ class WorkerPool:
                 return worker
         return None
 
-    async def _start(self, trust: tuple[str, int]) -> _Worker:
+    async def _start(self, trust: bytes) -> _Worker:
         if self._idle and len(self._alive) >= self._size:  # they trust other authorities
             await self._end(self._idle.pop(0))
         worker = await _Worker.start(self._scratch, trust)
@@ -222,11 +222,3 @@ class WorkerPool:
 
 def _is_dead(worker: _Worker) -> bool:
     return worker.process.returncode is not None
-
-
-def _trust_of(ca_file: str) -> tuple[str, int]:
-    """Return what tells one set of authorities from another: the file and when it changed."""
-    try:
-        return ca_file, os.stat(ca_file).st_mtime_ns if ca_file else 0
-    except OSError:
-        return ca_file, 0

@@ -72,18 +72,17 @@ class PlacedCredentials:
     """Credentials read from places.
 
     ``secret`` is understood by ``reader``; without one the access is anonymous. Without
-    ``known_hosts`` the machine's own are used, without ``ca_file`` its certificate authorities.
+    ``known_hosts`` the machine's own are used, without ``ca`` its certificate authorities.
     """
 
     secret: Place | None
     reader: SecretReader
     known_hosts: Place | None = None
-    ca_file: str = ""
+    ca: Place | None = None
 
     async def get(self) -> Credentials:
         """Read all places; raise CredentialsError."""
         credentials = self.reader(await self.secret.read()) if self.secret else Credentials()
         hosts = await self.known_hosts.read() if self.known_hosts else b""
-        return replace(
-            credentials, known_hosts=hosts.decode(errors="replace"), ca_file=self.ca_file
-        )
+        authorities = await self.ca.read() if self.ca else b""
+        return replace(credentials, known_hosts=hosts.decode(errors="replace"), ca=authorities)

@@ -74,7 +74,7 @@ def https(upstream: Upstream, https_server: HttpsServer) -> Remote:
         )
 
     credentials = replace(
-        basic_auth(f"ada:{PASSWORD}".encode()), ca_file=str(https_server.authority.ca)
+        basic_auth(f"ada:{PASSWORD}".encode()), ca=https_server.authority.ca.read_bytes()
     )
     return Remote(upstream, https_server.url(upstream.path), credentials, fetches)
 

@@ -11,6 +11,7 @@ from agent.source.credentials import Credentials, basic_auth, ssh_key
 from agent.source.errors import AuthError, CredentialsError
 from agent.source.providers import File, PlacedCredentials, StaticCredentials
 from agent.source.snapshot import Snapshot, Trust
+from tests.gitservers.https import HttpsServer
 from tests.gitservers.sshd import SshServer, generate_key
 from tests.integration.source.conftest import PASSWORD, Remote, Track
 
@@ -125,14 +126,14 @@ async def test_a_wrong_password_is_refused_clearly(https: Remote, track: Track) 
 async def test_a_server_that_wants_credentials_and_gets_none_is_said(
     https: Remote, track: Track
 ) -> None:
-    anonymous = Credentials(ca_file=https.credentials.ca_file)
+    anonymous = Credentials(ca=https.credentials.ca)
     _refused(await track(_with(https, anonymous)).poll(), "none are configured")
 
 
 async def test_a_certificate_of_an_unknown_authority_is_refused(
     https: Remote, track: Track
 ) -> None:
-    source = track(_with(https, replace(https.credentials, ca_file="")))
+    source = track(_with(https, replace(https.credentials, ca=b"")))
     _refused(await source.poll(), "certificate of 127.0.0.1 is not trusted", "ca-file")
 
 
@@ -141,19 +142,19 @@ async def test_one_tracks_authority_is_not_believed_for_another(
 ) -> None:
     https.upstream.commit({"deploy/a.yaml": "1"})
     assert (await track(https).poll()).error is None
-    other = track(_with(https, replace(https.credentials, ca_file="")), reference="other")
+    other = track(_with(https, replace(https.credentials, ca=b"")), reference="other")
     _refused(await other.poll(), "is not trusted")
 
 
 async def test_credentials_that_were_put_right_work_at_the_next_poll(
-    https: Remote, track: Track, tmp_path: Path
+    https: Remote, https_server: HttpsServer, track: Track, tmp_path: Path
 ) -> None:
     https.upstream.commit({"deploy/a.yaml": "1"})
     secret = tmp_path / "secret"
     secret.write_text("ada:wrong\n")
     source = track(
         https,
-        credentials=PlacedCredentials(File(secret), basic_auth, ca_file=https.credentials.ca_file),
+        credentials=PlacedCredentials(File(secret), basic_auth, ca=File(https_server.authority.ca)),
     )
     _refused(await source.poll())
     secret.write_text(f"ada:{PASSWORD}\n")

@@ -58,6 +58,16 @@ def test_no_representation_shows_a_secret() -> None:
 def test_scrub_blanks_out_every_secret() -> None:
     credentials = Credentials(CredentialKind.SSH_KEY, "git", b"hunter2\n", "swordfish")
     assert credentials.scrub("no hunter2, no swordfish") == "no ***, no ***"
+    behind_a_proxy = Credentials(
+        CredentialKind.BASIC,
+        username="ada",
+        secret=b"hunter2",
+        client_key=b"KEY\n",
+        proxy="http://bob:sword%40fish@proxy.example:3128",
+    )
+    said = "YWRhOmh1bnRlcjI= KEY http://bob:sword%40fish@proxy.example:3128 sword@fish ada"
+    assert behind_a_proxy.scrub(said) == "*** *** http://***@proxy.example:3128 *** ada"
+    assert Credentials(proxy="http://ada@proxy").scrub("ada") == "ada"
     assert Credentials().scrub("nothing to hide") == "nothing to hide"
 
 
@@ -98,16 +108,15 @@ def test_credentials_of_the_wrong_kind_are_refused(
 
 @pytest.mark.asyncio
 async def test_a_file_is_read_anew_each_time_so_that_rotation_works(tmp_path: Path) -> None:
-    secret, trusted = tmp_path / "secret", tmp_path / "known_hosts"
-    provider = PlacedCredentials(
-        File(secret), ssh_key, known_hosts=File(trusted), ca_file="/ca.pem"
-    )
+    secret, trusted, ca = (tmp_path / name for name in ("secret", "known_hosts", "ca.pem"))
+    provider = PlacedCredentials(File(secret), ssh_key, known_hosts=File(trusted), ca=File(ca))
+    ca.write_text("PEM")
     trusted.write_text("host key\n")
     secret.write_text("old")
     assert (await provider.get()).secret == b"old"
     secret.write_text("new")
     assert await provider.get() == Credentials(
-        CredentialKind.SSH_KEY, secret=b"new", known_hosts="host key\n", ca_file="/ca.pem"
+        CredentialKind.SSH_KEY, secret=b"new", known_hosts="host key\n", ca=b"PEM"
     )
 
 
