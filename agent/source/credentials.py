@@ -6,6 +6,7 @@ Light on purpose: the worker process imports it. Providers that read files are i
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Protocol
@@ -140,6 +141,8 @@ def _for_http(credentials: Credentials, url: GitUrl) -> Credentials:
             f"an SSH key cannot be used over {url.scheme}",
             hint="use a deploy-key of type HTTPBasicAuth, or an ssh URL",
         )
+    if credentials.kind is CredentialKind.BEARER:
+        return _with_token(credentials, url)
     if credentials.kind is CredentialKind.NONE and (url.user or url.password):
         credentials = replace(
             credentials,
@@ -154,3 +157,13 @@ def _for_http(credentials: Credentials, url: GitUrl) -> Credentials:
             url.redacted(), "for HTTP, both username and password are required, or neither"
         )
     return credentials
+
+
+def _with_token(credentials: Credentials, url: GitUrl) -> Credentials:
+    token = credentials.secret.strip()
+    # RFC 6750, section 2.1; anything else could not be sent as a header.
+    if not re.fullmatch(rb"[A-Za-z0-9._~+/-]+=*", token):
+        raise AuthError(
+            url.redacted(), "the bearer token is empty or contains what no token may contain"
+        )
+    return replace(credentials, secret=token)

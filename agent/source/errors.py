@@ -5,7 +5,9 @@
     SourceError
     ├── UnsupportedUrl       the URL cannot be read, or names a transport that is not offered
     ├── FetchError           the server cannot be reached or does not answer as git does
-    │   └── FetchTimeout     it did not answer within the deadline
+    │   ├── FetchTimeout     it did not answer within the deadline
+    │   ├── UnexpectedAnswer it answered, but not as git does: an HTTP status, a web page, nonsense
+    │   └── ProxyError       the proxy in between cannot be reached, or refuses
     ├── AuthError            credentials, host key or certificate: one side does not trust the other
     ├── ReferenceNotFound    the repository has no such branch, tag, ref or commit
     └── PathNotFound         the revision has no manifest file under the sub-path
@@ -17,7 +19,18 @@ Every message is ``URL: reason; hint``, the URL without user, password or query.
 
 from __future__ import annotations
 
+from typing import Final
+
 from agent.errors import AgentError
+
+CHECK_KEY: Final = (
+    "check the track's deploy-key: is it this repository's, still valid, of the right type"
+)
+CHECK_AUTHORITY: Final = (
+    "add the server's certificate authority to the track's ca-file, or to the machine's bundle "
+    "(SSL_CERT_FILE)"
+)
+CHECK_WAY: Final = "check the URL and that the server can be reached from here"
 
 
 class SourceError(AgentError):
@@ -47,6 +60,14 @@ class FetchError(SourceError):
 
 class FetchTimeout(FetchError):
     """The deadline passed before the server had answered; the connection has been killed."""
+
+
+class UnexpectedAnswer(FetchError):
+    """Something answered over HTTP, with another status or other content than git's."""
+
+
+class ProxyError(FetchError):
+    """The proxy cannot be reached or refuses; ``reason`` names it, without its password."""
 
 
 class AuthError(SourceError):

@@ -1,18 +1,29 @@
-"""Network calls to git servers: deadlines that hold, and failures in words a person can use."""
+"""Network calls to git servers: deadlines that hold, and failures in words a person can use.
+
+Refs over http(s) are listed in this process; everything else libgit2 does, in a worker that can be
+killed, led through a gateway (http) or a tunnel (ssh behind a proxy) where that is needed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import math
+import os
 import time
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
+import msgspec
+
 from agent.source import known_hosts
 from agent.source.credentials import Credentials
 from agent.source.errors import (
+    CHECK_KEY,
+    CHECK_WAY,
     AuthError,
     FetchError,
     FetchTimeout,
@@ -20,16 +31,21 @@ from agent.source.errors import (
     ReferenceNotFound,
     SourceError,
 )
+from agent.source.exchange import Exchange, Remote, proxy_of
+from agent.source.gateway import Passage
 from agent.source.pool import WorkerDied, WorkerPool
 from agent.source.protocol import Answer, Failure, FetchRef, ListRefs, Refs, Request
+from agent.source.proxies import Proxy
 from agent.source.resolve import Listing, candidates, wanted_commit
+from agent.source.sessions import Sessions
+from agent.source.smarthttp import SmartHttp
+from agent.source.tunnel import HOST as TUNNEL_HOST
+from agent.source.tunnel import Tunnel
 from agent.source.url import GitUrl
 
 _HINTS: Final = {
-    "auth": "check the track's deploy-key: is it this repository's, still valid, of the right type",
-    "certificate": "add the server's certificate authority to the track's ca-file, or to the "
-    "machine's bundle (SSL_CERT_FILE)",
-    "unreachable": "check the URL and that the server can be reached from here",
+    "auth": CHECK_KEY,
+    "unreachable": CHECK_WAY,
     "sha-refused": "the server does not have this commit or does not serve commits by id "
     "(uploadpack.allowReachableSHA1InWant); track a branch or a tag instead",
 }
@@ -53,12 +69,24 @@ class Deadline:
 
 
 class Fetcher:
-    """Lists and fetches refs in worker processes; one for the whole agent, closed by its owner."""
+    """Lists and fetches refs; one for the whole agent, closed by its owner.
+
+    ``environment`` names the proxies of tracks that have none of their own.
+    """
 
     def __init__(
-        self, *, workers: int = 8, idle_seconds: float = 60, scratch: Path | None = None
+        self,
+        *,
+        workers: int = 8,
+        idle_seconds: float = 60,
+        scratch: Path | None = None,
+        environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._pool = WorkerPool(size=workers, idle_seconds=idle_seconds, scratch=scratch)
+        self._environment = environment
+        self._sessions = Sessions()
+        self._exchange = Exchange(self._sessions, environment)
+        self._http = SmartHttp(self._exchange)
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
 
     def lock(self, mirror: Path) -> asyncio.Lock:
@@ -72,14 +100,17 @@ class Fetcher:
 
         A full commit id is looked up among what all refs point to.
         """
-        request = ListRefs(
-            url=url.for_transport(),
-            prefixes=candidates(reference),
-            commit=wanted_commit(reference),
-            credentials=credentials,
-            timeout=math.ceil(deadline.left()),
-        )
-        answer = await self._call(request, url, deadline)
+        if url.is_http:
+            return await self._list_over_http(Remote(url, credentials), reference, deadline)
+        async with self._way(url, credentials) as way:
+            request = ListRefs(
+                url=way.url,
+                prefixes=candidates(reference),
+                commit=wanted_commit(reference),
+                credentials=way.credentials,
+                timeout=math.ceil(deadline.left()),
+            )
+            answer = await self._call(request, url, way, deadline)
         if not isinstance(answer, Refs):
             raise FetchError(url.redacted(), "the git worker answered another question")
         return answer.listing
@@ -97,39 +128,97 @@ class Fetcher:
 
         A local repository is fetched whole: libgit2 cannot do otherwise there.
         """
-        request = FetchRef(
-            url=url.for_transport(),
-            mirror=str(mirror),
-            refspec=refspec,
-            depth=0 if url.is_local else 1,
-            credentials=credentials,
-            timeout=math.ceil(deadline.left()),
-        )
-        await self._call(request, url, deadline)
+        async with self._way(url, credentials) as way:
+            request = FetchRef(
+                url=way.url,
+                mirror=str(mirror),
+                refspec=refspec,
+                depth=0 if url.is_local else 1,
+                credentials=way.credentials,
+                timeout=math.ceil(deadline.left()),
+            )
+            await self._call(request, url, way, deadline)
 
     async def close(self) -> None:
-        """Kill the workers and wait for their end."""
+        """Close all connections, kill the workers, wait for their end."""
+        await self._sessions.close()
         await self._pool.close()
 
-    async def _call(self, request: Request, url: GitUrl, deadline: Deadline) -> Answer:
+    async def _list_over_http(self, remote: Remote, reference: str, deadline: Deadline) -> Listing:
+        proxy = self._exchange.proxy_of(remote)
+        try:
+            async with asyncio.timeout(deadline.left()):
+                return await self._http.list_refs(remote, reference)
+        except TimeoutError:
+            raise timed_out(remote.url, deadline, proxy) from None
+
+    @asynccontextmanager
+    async def _way(self, url: GitUrl, credentials: Credentials) -> AsyncIterator[_Way]:
+        """Say how libgit2 gets to a repository, and hold that way open."""
+        if url.is_http:
+            remote = Remote(url, credentials)
+            async with Passage(self._exchange, remote).open() as passage:
+                proxy = self._exchange.proxy_of(remote)
+                yield _Way(passage.url, Credentials(), proxy, lambda: passage.error)
+        elif url.is_ssh:
+            proxy = proxy_of(
+                url, credentials, self._environment, server=("ssh", url.host, url.port)
+            )
+            if proxy is None:
+                yield _Way(url.for_transport(), _trusting(credentials, url, url), None, _no_error)
+                return
+            async with Tunnel(proxy, url).open() as tunnel:
+                local = replace(url, host=TUNNEL_HOST, port=tunnel.port)
+                trusting = _trusting(credentials, url, local)
+                yield _Way(local.for_transport(), trusting, proxy, lambda: tunnel.error)
+        else:
+            yield _Way(url.for_transport(), Credentials(), None, _no_error)
+
+    async def _call(self, request: Request, url: GitUrl, way: _Way, deadline: Deadline) -> Answer:
         try:
             answer = await self._pool.call(request, seconds=deadline.left())
         except TimeoutError:
-            raise timed_out(url, deadline) from None
+            raise timed_out(url, deadline, way.proxy) from None
         except WorkerDied as error:
             raise FetchError(url.redacted(), str(error)) from None
         if isinstance(answer, Failure):
-            raise _error_of(answer, request, url)
+            known = way.error()  # libgit2 only saw a connection break
+            answer = msgspec.structs.replace(
+                answer, reason=answer.reason.replace(way.url, url.redacted())
+            )
+            raise known or _error_of(answer, request, url)
         return answer
 
 
-def timed_out(url: GitUrl, deadline: Deadline) -> FetchTimeout:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """What libgit2 is told of a repository; ``error`` gives what broke on the way to it."""
+
+    url: str
+    credentials: Credentials
+    proxy: Proxy | None
+    error: Callable[[], SourceError | None]
+
+
+def timed_out(url: GitUrl, deadline: Deadline, proxy: Proxy | None = None) -> FetchTimeout:
     """Return the error for a deadline that passed."""
+    through = f" through proxy {proxy.redacted()}" if proxy else ""
     return FetchTimeout(
         url.redacted(),
-        f"no complete answer within {deadline.seconds:g}s",
+        f"no complete answer within {deadline.seconds:g}s{through}",
         hint="check the server and the way to it, or raise fetch-timeout",
     )
+
+
+def _trusting(credentials: Credentials, url: GitUrl, local: GitUrl) -> Credentials:
+    """Have the keys of ``url``'s host believed under the name libgit2 connects to."""
+    entry = known_hosts.host_entry(local.host, local.port)
+    keys = known_hosts.trusted_keys(credentials.known_hosts, url.host, url.port, entry=entry)
+    return replace(credentials, known_hosts=keys)
+
+
+def _no_error() -> None:
+    return None
 
 
 def _error_of(failure: Failure, request: Request, url: GitUrl) -> SourceError | MirrorDamaged:
@@ -139,7 +228,7 @@ def _error_of(failure: Failure, request: Request, url: GitUrl) -> SourceError | 
         return MirrorDamaged(failure.reason)
     if failure.kind == "host-key":
         return _host_key_error(request.credentials.known_hosts, url)
-    if failure.kind in {"auth", "certificate"}:
+    if failure.kind == "auth":
         return AuthError(shown, failure.reason, hint=hint)
     if failure.kind == "sha-refused":
         return ReferenceNotFound(shown, failure.reason, hint=hint)
@@ -149,7 +238,7 @@ def _error_of(failure: Failure, request: Request, url: GitUrl) -> SourceError | 
 def _host_key_error(trusted: str, url: GitUrl) -> AuthError:
     entry = known_hosts.host_entry(url.host, url.port)
     command = known_hosts.keyscan_command(url.host, url.port)
-    if known_hosts.names_host(trusted, url.host, url.port):
+    if trusted:
         return AuthError(
             url.redacted(),
             f"the host key of {entry} is not the one in known_hosts: the server was reinstalled, "

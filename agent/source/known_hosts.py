@@ -1,6 +1,7 @@
-"""known_hosts: find the machine's own, and tell a stranger from an impostor.
+"""known_hosts: find the machine's own, pick a host's lines, tell a stranger from an impostor.
 
-Whether a key is right is libssh2's verdict, not ours; this module only helps to say why it is not.
+Whether a key is right is libssh2's verdict, not ours. It knows no patterns and no markers, so it is
+given the lines about one host only, and under the name it connects to.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import base64
 import binascii
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
@@ -38,18 +40,21 @@ def host_entry(host: str, port: int | None) -> str:
     return f"[{host}]:{port}" if port and port != 22 else host
 
 
-def names_host(text: str, host: str, port: int | None) -> bool:
-    """Whether some line of a known_hosts file, plain or hashed, is about this host."""
-    entry = host_entry(host, port)
-    for line in text.splitlines():
-        fields = line.split()
-        if fields and fields[0].startswith("@"):  # @cert-authority, @revoked
-            fields = fields[1:]
-        if len(fields) < 3 or fields[0].startswith("#"):
-            continue
-        if any(_matches(pattern, entry) for pattern in fields[0].split(",")):
-            return True
-    return False
+def trusted_keys(text: str, host: str, port: int | None, *, entry: str) -> str:
+    """Return the lines that say which keys a host has, each naming ``entry`` alone (sshd(8)).
+
+    As with OpenSSH a line about the bare host counts for any port if none names the port, a
+    negated pattern excludes its line, and a key marked ``@revoked`` is no key of anybody.
+    Certificate authorities are left out: libssh2 cannot use them.
+    """
+    lines = list(_lines(text))
+    revoked = {line.key for line in lines if line.marker == "@revoked"}
+    plain = [line for line in lines if not line.marker and line.key not in revoked]
+    for name in (host_entry(host, port), host):
+        found = [line for line in plain if _names(line, name)]
+        if found:
+            return "".join(f"{entry} {' '.join(line.key)}\n" for line in found)
+    return ""
 
 
 def keyscan_command(host: str, port: int | None) -> str:
@@ -57,10 +62,32 @@ def keyscan_command(host: str, port: int | None) -> str:
     return f"ssh-keyscan -p {port} {host}" if port and port != 22 else f"ssh-keyscan {host}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Line:
+    marker: str
+    hosts: tuple[str, ...]
+    key: tuple[str, str]
+
+
+def _lines(text: str) -> Iterator[_Line]:
+    for line in text.splitlines():
+        fields = line.split()
+        marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
+        if len(fields) >= 3 and not fields[0].startswith("#"):
+            yield _Line(marker, tuple(fields[0].split(",")), (fields[1], fields[2]))
+
+
+def _names(line: _Line, entry: str) -> bool:
+    negated = [host[1:] for host in line.hosts if host.startswith("!")]
+    if any(_matches(pattern, entry) for pattern in negated):
+        return False
+    return any(_matches(pattern, entry) for pattern in line.hosts if not pattern.startswith("!"))
+
+
 def _matches(pattern: str, entry: str) -> bool:
     if not pattern.startswith("|1|"):
         # fnmatch would read the brackets of [host]:port as a set of characters.
-        return fnmatchcase(entry, pattern.replace("[", "[[]"))
+        return fnmatchcase(entry, pattern.lower().replace("[", "[[]"))
     try:
         salt, digest = (base64.b64decode(part) for part in pattern[3:].split("|", 1))
     except (ValueError, binascii.Error):

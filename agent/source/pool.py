@@ -42,11 +42,10 @@ def worker_command() -> list[str]:
     return [sys.executable, "-P", "-m", "agent.source.worker"]
 
 
-def worker_environment(environ: Mapping[str, str], *, ca_file: str) -> dict[str, str]:
+def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a worker: what it needs, and nothing that may be a secret.
 
     A frozen binary's loader points LD_LIBRARY_PATH at the bundle; a child gets the user's own.
-    ``ca_file`` replaces the machine's certificate authorities.
     """
     environment = {name: environ[name] for name in _INHERITED if name in environ}
     if getattr(sys, "frozen", False):
@@ -58,26 +57,20 @@ def worker_environment(environ: Mapping[str, str], *, ca_file: str) -> dict[str,
         environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
     if original:
         environment["LD_LIBRARY_PATH"] = original
-    if ca_file:
-        environment["SSL_CERT_FILE"] = ca_file
-        environment.pop("SSL_CERT_DIR", None)
     return environment
 
 
 class _Worker:
     """One process and its private home folder."""
 
-    def __init__(self, process: asyncio.subprocess.Process, homedir: Path, trust: bytes) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, homedir: Path) -> None:
         self.process = process
-        self.trust = trust
         self.idle_since = 0.0
         self._homedir = homedir
 
     @classmethod
-    async def start(cls, scratch: Path | None, trust: bytes) -> _Worker:
+    async def start(cls, scratch: Path | None) -> _Worker:
         homedir = Path(tempfile.mkdtemp(prefix="git-worker-", dir=scratch))
-        ca_file = homedir / "ca.pem"
-        ca_file.write_bytes(trust)
         process = None
         try:
             process = await asyncio.create_subprocess_exec(
@@ -85,14 +78,14 @@ class _Worker:
                 *("--homedir", str(homedir)),
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
-                env=worker_environment(os.environ, ca_file=str(ca_file) if trust else ""),
+                env=worker_environment(os.environ),
                 limit=_ANSWER_LIMIT,
                 start_new_session=True,  # to be killed whole; Ctrl-C is for the agent
             )
         finally:
             if process is None:
                 shutil.rmtree(homedir, ignore_errors=True)
-        return cls(process, homedir, trust)
+        return cls(process, homedir)
 
     async def ask(self, request: protocol.Request) -> protocol.Answer:
         """Send a request and wait for its answer; raise WorkerDied."""
@@ -129,7 +122,6 @@ class _Worker:
 class WorkerPool:
     """At most ``size`` workers; one idle for ``idle_seconds`` is ended.
 
-    A worker only ever trusts one set of certificate authorities: libgit2 adds, never replaces.
     ``scratch`` is where workers keep known_hosts while they run; None is the system's own.
     """
 
@@ -151,11 +143,10 @@ class WorkerPool:
         """
         async with asyncio.timeout(seconds), self._slots:
             self._refuse_if_closed()
-            trust = request.credentials.ca
             with suppress(WorkerDied):  # while idle, perhaps: the request is harmless to repeat
-                if (idle := self._take_idle(trust)) is not None:
+                if (idle := self._take_idle()) is not None:
                     return await self._ask(idle, request)
-            return await self._ask(await self._start(trust), request)
+            return await self._ask(await self._start(), request)
 
     async def close(self) -> None:
         """Kill every worker, busy ones too, and wait for their end."""
@@ -184,18 +175,12 @@ class WorkerPool:
         if self._closed:
             raise WorkerDied("the pool of git workers is closed")
 
-    def _take_idle(self, trust: bytes) -> _Worker | None:
+    def _take_idle(self) -> _Worker | None:
         self._reap()
-        for worker in reversed(self._idle):
-            if worker.trust == trust:
-                self._idle.remove(worker)
-                return worker
-        return None
+        return self._idle.pop() if self._idle else None
 
-    async def _start(self, trust: bytes) -> _Worker:
-        if self._idle and len(self._alive) >= self._size:  # they trust other authorities
-            await self._end(self._idle.pop(0))
-        worker = await _Worker.start(self._scratch, trust)
+    async def _start(self) -> _Worker:
+        worker = await _Worker.start(self._scratch)
         self._alive.add(worker)
         return worker
 

@@ -13,13 +13,13 @@ import msgspec
 from agent.source.credentials import Credentials
 from agent.source.resolve import Listing
 
-FailureKind = Literal["auth", "certificate", "host-key", "unreachable", "sha-refused", "mirror"]
-"""Who said no: the server to us (auth), we to the server (certificate, host-key), the network or
-the server's git (unreachable), the server to a fetch by id, or the repository on our disk."""
+FailureKind = Literal["auth", "host-key", "unreachable", "sha-refused", "mirror"]
+"""Who said no: the server to us (auth), we to the server (host-key), the network or the server's
+git (unreachable), the server to a fetch by id, or the repository on our disk."""
 
 
 class ListRefs(msgspec.Struct, tag="list", frozen=True):
-    """List the remote's refs that start with one of ``prefixes`` or point to ``commit``.
+    """List the refs that start with one of ``prefixes`` or point to ``commit``, not over HTTP.
 
     ``timeout`` bounds a connect and each read, in seconds; the caller keeps the real deadline.
     """

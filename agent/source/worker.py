@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from agent.source import libgit
-from agent.source.credentials import CredentialKind, Credentials
+from agent.source.credentials import Credentials
 from agent.source.libgit import pygit2
 from agent.source.protocol import (
     Answer,
@@ -48,12 +48,11 @@ class _Rejected(Exception):
 
 
 class _Callbacks(pygit2.RemoteCallbacks):
-    """Shows the credentials once, and believes no unknown host or certificate."""
+    """Shows the ssh key once, and believes no unknown host."""
 
-    def __init__(self, given: Credentials, *, over_ssh: bool) -> None:
+    def __init__(self, given: Credentials) -> None:
         super().__init__()
         self._given = given
-        self._over_ssh = over_ssh
         self._shown = False
 
     def credentials(
@@ -61,16 +60,14 @@ class _Callbacks(pygit2.RemoteCallbacks):
         url: str,
         username_from_url: str | None,
         allowed_types: pygit2.enums.CredentialType,
-    ) -> pygit2.UserPass | pygit2.Keypair:
+    ) -> pygit2.Keypair:
         """Return what to show; libgit2 asks again for ever when the server refuses it."""
-        if self._given.kind is CredentialKind.NONE:
-            raise _Rejected("auth", "the server asks for credentials and none are configured")
         if self._shown:
-            raise _Rejected("auth", self._refusal())
+            raise _Rejected(
+                "auth", f"the server refused the SSH key for user {self._given.username!r}"
+            )
         self._shown = True
         secret = self._given.secret.decode(errors="surrogateescape")
-        if self._given.kind is CredentialKind.BASIC:
-            return pygit2.UserPass(self._given.username, secret)
         if not allowed_types & pygit2.enums.CredentialType.SSH_KEY:
             raise _Rejected("auth", "the server accepts no public keys")
         return pygit2.KeypairFromMemory(self._given.username, None, secret, self._given.passphrase)
@@ -84,15 +81,7 @@ class _Callbacks(pygit2.RemoteCallbacks):
         """Return libgit2's verdict; without this method pygit2 accepts any ssh host key."""
         if valid:
             return True
-        name = os.fsdecode(host)
-        if self._over_ssh:
-            raise _Rejected("host-key", f"the host key of {name} is not in known_hosts")
-        raise _Rejected("certificate", f"the certificate of {name} is not trusted")
-
-    def _refusal(self) -> str:
-        if self._given.kind is CredentialKind.BASIC:
-            return "the server refused the user name or password"
-        return f"the server refused the SSH key for user {self._given.username!r}"
+        raise _Rejected("host-key", f"the host key of {os.fsdecode(host)} is not in known_hosts")
 
 
 def serve(requests: queue.SimpleQueue[bytes], answers: BinaryIO, *, homedir: Path) -> None:
@@ -126,7 +115,7 @@ def _list(request: ListRefs) -> Answer:
     remote = pygit2.Repository().remotes.create_anonymous(request.url)
     refs: dict[str, str] = {}
     head = ""
-    for found in remote.list_heads(callbacks=_callbacks(request)):
+    for found in remote.list_heads(callbacks=_Callbacks(request.credentials)):
         name = found.name or ""
         if name.startswith(request.prefixes) or str(found.oid) == request.commit:
             refs[name] = str(found.oid)
@@ -142,14 +131,11 @@ def _fetch(request: FetchRef) -> Answer:
         return Failure("mirror", str(error))
     try:
         remote = mirror.remotes.create_anonymous(request.url)
-        remote.fetch([request.refspec], callbacks=_callbacks(request), depth=request.depth)
+        callbacks = _Callbacks(request.credentials)
+        remote.fetch([request.refspec], callbacks=callbacks, depth=request.depth)
     finally:
         mirror.free()  # the garbage collector would keep packs open that others have removed
     return Fetched()
-
-
-def _callbacks(request: Request) -> _Callbacks:
-    return _Callbacks(request.credentials, over_ssh=not request.url.startswith("http"))
 
 
 def _kind_of(reason: str) -> FailureKind:
@@ -157,9 +143,7 @@ def _kind_of(reason: str) -> FailureKind:
     lowered = reason.lower()
     if "cannot fetch a specific object" in lowered or "unexpected packet type" in lowered:
         return "sha-refused"
-    if "certificate" in lowered:
-        return "certificate"
-    if "authenticat" in lowered or "status code: 403" in lowered or "private key" in lowered:
+    if "authenticat" in lowered or "private key" in lowered:
         return "auth"
     return "unreachable"
 

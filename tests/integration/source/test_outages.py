@@ -234,4 +234,4 @@ async def test_a_poll_waits_for_another_tracks_fetch_no_longer_than_its_deadline
     async with fetcher.lock(source._mirror.path):
         snapshot = await source.poll()
     assert isinstance(snapshot.error, FetchTimeout)
-    assert (await source.poll()).trust is Trust.NEW
+    assert (await track(local).poll()).trust is Trust.NEW

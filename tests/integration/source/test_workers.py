@@ -111,7 +111,7 @@ async def test_a_worker_ends_with_its_standard_input_even_in_a_call(tmp_path: Pa
             *worker_command(),
             *("--homedir", str(tmp_path)),
             stdin=asyncio.subprocess.PIPE,
-            env=worker_environment(os.environ, ca_file=""),
+            env=worker_environment(os.environ),
         )
         assert process.stdin is not None
         process.stdin.write(encode(_hanging(port)))

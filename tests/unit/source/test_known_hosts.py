@@ -1,4 +1,4 @@
-"""known_hosts: which files count, and whether a host is named in one."""
+"""known_hosts: which files count, and which keys of a host they trust."""
 
 from __future__ import annotations
 
@@ -7,28 +7,44 @@ from pathlib import Path
 
 import pytest
 
-from agent.source.known_hosts import host_entry, keyscan_command, machine_known_hosts, names_host
+from agent.source.known_hosts import host_entry, keyscan_command, machine_known_hosts, trusted_keys
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
 
 
+_OTHER = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQDc"
+_ENTRY = "[127.0.0.1]:4022"
+
+
 @pytest.mark.parametrize(
-    ("line", "host", "port", "named"),
+    ("lines", "host", "port", "keys"),
     [
-        pytest.param(f"example.org {_KEY}", "example.org", None, True, id="plain"),
-        pytest.param(f"example.org {_KEY}", "example.org", 22, True, id="port-22"),
-        pytest.param(f"example.org {_KEY}", "example.org", 2222, False, id="other-port"),
-        pytest.param(f"[example.org]:2222 {_KEY}", "example.org", 2222, True, id="with-port"),
-        pytest.param(f"a.org,b.org {_KEY}", "b.org", None, True, id="list"),
-        pytest.param(f"*.org {_KEY}", "b.org", None, True, id="wildcard"),
-        pytest.param(f"@revoked b.org {_KEY}", "b.org", None, True, id="marker"),
-        pytest.param(f"# b.org {_KEY}", "b.org", None, False, id="comment"),
-        pytest.param("b.org", "b.org", None, False, id="no-key"),
-        pytest.param(f"|1|nonsense {_KEY}", "b.org", None, False, id="broken-hash"),
+        pytest.param([f"b.org {_KEY}"], "b.org", None, [_KEY], id="plain"),
+        pytest.param([f"b.org {_KEY} a comment"], "b.org", None, [_KEY], id="comment-after-key"),
+        pytest.param([f"b.org {_KEY}"], "b.org", 22, [_KEY], id="port-22"),
+        pytest.param([f"b.org {_KEY}"], "b.org", 2222, [_KEY], id="bare-host-for-any-port"),
+        pytest.param(
+            [f"b.org {_KEY}", f"[b.org]:2222 {_OTHER}"], "b.org", 2222, [_OTHER], id="port-first"
+        ),
+        pytest.param([f"[b.org]:2222 {_KEY}"], "b.org", None, [], id="other-port"),
+        pytest.param([f"a.org,b.org {_KEY}"], "b.org", None, [_KEY], id="list"),
+        pytest.param([f"*.ORG {_KEY}"], "b.org", None, [_KEY], id="wildcard"),
+        pytest.param([f"*.org,!b.org {_KEY}"], "b.org", None, [], id="negated"),
+        pytest.param([f"b.org {_KEY}", f"b.org {_OTHER}"], "b.org", None, [_KEY, _OTHER], id="two"),
+        pytest.param([f"@revoked b.org {_KEY}"], "b.org", None, [], id="revoked"),
+        pytest.param([f"b.org {_KEY}", f"@revoked * {_KEY}"], "b.org", None, [], id="revoked-too"),
+        pytest.param([f"@cert-authority *.org {_KEY}"], "b.org", None, [], id="authority"),
+        pytest.param([f"# b.org {_KEY}"], "b.org", None, [], id="commented-out"),
+        pytest.param(["b.org", ""], "b.org", None, [], id="no-key"),
+        pytest.param([f"|1|nonsense {_KEY}"], "b.org", None, [], id="broken-hash"),
+        pytest.param([f"2001:db8::1 {_KEY}"], "2001:db8::1", None, [_KEY], id="ipv6"),
     ],
 )
-def test_a_line_names_a_host(line: str, host: str, port: int | None, named: bool) -> None:
-    assert names_host(f"{line}\n", host, port) is named
+def test_a_hosts_keys_are_trusted_under_another_name(
+    lines: list[str], host: str, port: int | None, keys: list[str]
+) -> None:
+    trusted = trusted_keys("\n".join(lines), host, port, entry=_ENTRY)
+    assert trusted.splitlines() == [f"{_ENTRY} {key}" for key in keys]
 
 
 def test_a_hashed_file_names_its_hosts_and_no_others(tmp_path: Path) -> None:
@@ -37,8 +53,8 @@ def test_a_hashed_file_names_its_hosts_and_no_others(tmp_path: Path) -> None:
     subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(file)], check=True, capture_output=True)
     text = file.read_text()
     assert text.startswith("|1|")
-    assert names_host(text, "example.org", 2222)
-    assert not names_host(text, "example.org", None)
+    assert trusted_keys(text, "example.org", 2222, entry="here") == f"here {_KEY}\n"
+    assert trusted_keys(text, "example.org", None, entry="here") == ""
 
 
 def test_the_machines_files_are_home_then_system(tmp_path: Path) -> None:

@@ -21,13 +21,7 @@ _ENVIRON = {
 
 
 def test_no_secret_of_the_agents_environment_reaches_a_worker() -> None:
-    assert "hunter2" not in str(worker_environment(_ENVIRON, ca_file=""))
-
-
-def test_a_given_authority_replaces_the_machines() -> None:
-    environment = worker_environment(_ENVIRON, ca_file="/own.pem")
-    assert environment["SSL_CERT_FILE"] == "/own.pem"
-    assert "SSL_CERT_DIR" not in environment
+    assert "hunter2" not in str(worker_environment(_ENVIRON))
 
 
 @pytest.mark.parametrize(("original", "expected"), [("/mine", "/mine"), ("", None)])
@@ -36,5 +30,5 @@ def test_a_frozen_agent_gives_its_workers_the_users_library_path(
 ) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     environ = {**_ENVIRON, "LD_LIBRARY_PATH_ORIG": original}
-    assert worker_environment(environ, ca_file="").get("LD_LIBRARY_PATH") == expected
+    assert worker_environment(environ).get("LD_LIBRARY_PATH") == expected
     assert worker_command() == [sys.executable, "git-worker"]
