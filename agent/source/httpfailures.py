@@ -71,10 +71,15 @@ def refusal(
     """Return the error for an HTTP status other than 200; ``body`` may say why."""
     shown = url.redacted()
     told = credentials.scrub(_told(body))
+    unclear = ""
+    if proxy is not None and not proxy.is_socks and url.scheme == "http":
+        # Without TLS the proxy answers in the server's place, some with the server's own codes.
+        unclear = f", or proxy {proxy.redacted()} did"
     if status == 401:
-        return AuthError(shown, _REFUSALS[credentials.kind], hint=CHECK_KEY)
+        return AuthError(shown, f"{_REFUSALS[credentials.kind]}{unclear}", hint=CHECK_KEY)
     if status == 403:
-        return AuthError(shown, f"the server forbids access (403{told})", hint=CHECK_KEY)
+        reason = f"the server forbids access (403{told}){unclear}"
+        return AuthError(shown, reason, hint=CHECK_KEY)
     if status == 407:
         name = proxy.redacted() if proxy else "in between"
         reason = f"proxy {name}: it asks for credentials, or refuses those given (407)"

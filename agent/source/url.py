@@ -79,9 +79,8 @@ class GitUrl:
         at = f"{user}@" if user else ""
         host = f"[{self.host}]" if ":" in self.host else self.host
         if not self.path.startswith("/"):  # scp-like: ssh:// has no way to say "below home"
-            return (
-                f"{at}[{host}:{self.port}]:{self.path}" if self.port else f"{at}{host}:{self.path}"
-            )
+            inside = f"[{at}{host}:{self.port}]" if self.port else f"{at}{host}"
+            return f"{inside}:{self.path}"
         port = f":{self.port}" if self.port else ""
         return f"{self.scheme}://{at}{host}{port}{self.path}"
 
