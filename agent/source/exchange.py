@@ -124,16 +124,15 @@ class Exchange:
         try:
             async with self._sessions.use(route) as session, _answer(session, call) as response:
                 if response.status != 200 and response.status not in _REDIRECTS:
+                    if response.status == 401 and not at_home:
+                        raise _asked_elsewhere(url, call.url)
                     body = await _explanation(response)
-                    shown = credentials if at_home else Credentials()
-                    raise refusal(response.status, body, url=url, credentials=shown, proxy=proxy)
+                    raise refusal(
+                        response.status, body, url=url, credentials=credentials, proxy=proxy
+                    )
                 yield response
         except CredentialsError as error:
             raise AuthError(url.redacted(), str(error)) from error
-        except AuthError as error:
-            if at_home:
-                raise
-            raise _elsewhere(error, call.url) from error
         except CONNECTION_ERRORS as error:
             host = call.url.host or ""
             raise connection_failure(error, url=url, host=host, proxy=proxy) from error
@@ -238,10 +237,10 @@ def _check_type(response: aiohttp.ClientResponse, what: str, remote: Remote) -> 
         raise no_git(remote.url, response.content_type)
 
 
-def _elsewhere(error: AuthError, target: URL) -> AuthError:
+def _asked_elsewhere(url: GitUrl, target: URL) -> AuthError:
     return AuthError(
-        error.url,
-        f"redirected to {target.origin()}: {error.reason}",
+        url.redacted(),
+        f"it redirects to {target.origin()}, which asks for credentials",
         hint="credentials are never sent to another server than the URL's; if this one is right, "
         "name it in repository",
     )
