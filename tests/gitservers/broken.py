@@ -1,4 +1,4 @@
-"""Listeners that accept a connection and then are no use: silent, or a byte a second."""
+"""Listeners that accept a connection and then are no use: silent, slow, or stuck half-way."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ async def listener(*, trickle: bool) -> AsyncIterator[int]:
                     await asyncio.sleep(1)
             await reader.read()  # until the client goes away
         writer.close()
+        open_writers.discard(writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
@@ -31,4 +32,41 @@ async def listener(*, trickle: bool) -> AsyncIterator[int]:
     finally:
         server.close()
         for writer in open_writers:
+            writer.close()
+
+
+@asynccontextmanager
+async def stuck(port: int, *, after: int) -> AsyncIterator[int]:
+    """Listen on a loopback port, yielded, before the real server on ``port``.
+
+    Of what the server says ``after`` bytes are passed on, and then nothing any more.
+    """
+    writers: set[asyncio.StreamWriter] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        writers.update((writer, far_writer))
+
+        async def answer() -> None:
+            with suppress(OSError, asyncio.IncompleteReadError):
+                writer.write(await far_reader.readexactly(after))
+                await writer.drain()
+
+        async with asyncio.TaskGroup() as tasks:
+            answering = tasks.create_task(answer())
+            with suppress(OSError):
+                while part := await reader.read(65536):
+                    far_writer.write(part)
+                    await far_writer.drain()
+            answering.cancel()
+        writer.close()
+        far_writer.close()
+        writers.difference_update((writer, far_writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
+        for writer in writers:
             writer.close()
