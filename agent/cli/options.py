@@ -36,6 +36,20 @@ AGENT_FLAGS: Mapping[str, str] = {
 }
 """Keys of ``[agent]``, with their other spellings, and what --help says of them."""
 
+ELECTION_FLAGS: Mapping[str, str] = {
+    "leader-election": "write only while holding a Lease, for more than one replica",
+    "leader-election-id": "name of the Lease",
+    "leader-election-namespace": "namespace of the Lease",
+    "leader-election-mode": "one Lease for the agent or one a track: agent, track",
+    "leader-election-lease-duration": "how long an unrenewed Lease is respected, such as 15s",
+    "leader-election-renew-deadline": "how long a leader goes on without renewing, such as 10s",
+    "leader-election-retry-period": "pause between attempts to get or renew it, such as 2s",
+    "leader-election-identity": "what this replica calls itself in the Lease",
+}
+"""Flags of the keys of ``[leader-election]``, and what --help says of them."""
+
+_SWITCHES = {"server-dry-run": "send updates unasked", "leader-election": "always write"}
+
 _LOG_FLAGS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "log-level": (log.LEVELS, "info"),
     "log-format": (log.FORMATS, "auto"),  # text on a terminal, JSON elsewhere
@@ -61,11 +75,14 @@ def add_global_options(parser: argparse.ArgumentParser, *, suppress: bool = Fals
 
 
 def add_agent_options(parser: argparse.ArgumentParser) -> None:
-    """Add a flag for each key of ``[agent]``; for commands that read the configuration."""
+    """Add a flag for each key of ``[agent]`` and ``[leader-election]``.
+
+    For commands that read the configuration.
+    """
     group = parser.add_argument_group("options that override [agent] in the configuration")
-    for key, meaning in AGENT_FLAGS.items():
+    for key, meaning in {**AGENT_FLAGS, **ELECTION_FLAGS}.items():
         dest = _DEST + key
-        if key == "server-dry-run":
+        if key in _SWITCHES:
             group.add_argument(
                 f"--{key}", dest=dest, nargs="?", const="true", metavar="BOOL", help=meaning
             )
@@ -74,7 +91,7 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
                 dest=dest,
                 action="store_const",
                 const="false",
-                help="send updates unasked",
+                help=_SWITCHES[key],
             )
         elif key == "ignore-resources":
             names = ("--ignore-resource", f"--{key}")
@@ -110,8 +127,8 @@ def configure_log(args: argparse.Namespace, *, environment: Mapping[str, str] = 
 
 
 def given_flags(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the ``[agent]`` keys that flags have set, as ``config.load`` takes them."""
-    values = {key: getattr(args, _DEST + key, None) for key in AGENT_FLAGS}
+    """Return what flags have set, as ``config.load`` takes it."""
+    values = {key: getattr(args, _DEST + key, None) for key in (*AGENT_FLAGS, *ELECTION_FLAGS)}
     return {key: value for key, value in values.items() if value is not None}
 
 

@@ -45,6 +45,9 @@ def _show(config: Config) -> None:
     rows = [(key, _cell(value)) for key, value in values["agent"].items()]
     output.write_table(("agent", ""), rows)
     output.write("")
+    rows = [(key, _cell(value)) for key, value in values["leader-election"].items()]
+    output.write_table(("leader-election", ""), rows)
+    output.write("")
     columns = ("name", "repository", "reference", "sub-path", "scope", "interval", "prune")
     tracks = [[_cell(track[column]) for column in columns] for track in values["track"]]
     output.write_table(("track", *columns[1:]), tracks)

@@ -18,12 +18,13 @@ _PERCENTAGES = frozenset({"prune_limit"})
 
 
 def exported(config: Config) -> dict[str, Any]:
-    """Return ``agent`` and ``track`` with all their keys, as the file could have them.
+    """Return ``agent``, ``leader-election`` and ``track`` with all their keys, as in the file.
 
     Times are durations ("5m"), absent tables and paths None.
     """
     tracks = [_table(track) for track in config.tracks]
-    return {"agent": _table(config.agent), "track": tracks}
+    election = _table(config.leader_election)
+    return {"agent": _table(config.agent), "leader-election": election, "track": tracks}
 
 
 def _table(value: Any) -> dict[str, Any]:

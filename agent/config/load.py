@@ -13,9 +13,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from agent.config import election
 from agent.config.errors import ConfigError, Problem
 from agent.config.lines import key_lines, line_of, show_path
-from agent.config.model import Agent, Config, Track
+from agent.config.model import Agent, Config, LeaderElection, Track
 from agent.config.schema import (
     AGENT_ALIASES,
     TRACK_REQUIRED,
@@ -54,10 +55,16 @@ def load(path: Path, *, environment: Mapping[str, str], flags: Mapping[str, Any]
     overriding, elsewhere = _overrides(environment, flags, agent_schema(Paths(Path(), home)))
     values = agent.values | overriding
     _settle_scopes(tracks, values.get("namespace", ""))
-    problems = _in_file(path, content, [*faults, *_all_faults(agent, tracks)]) + elsewhere
+    leader, elsewhere = _read_election(document, environment, flags, elsewhere)
+    faults += _all_faults(agent, leader, tracks)
+    problems = _in_file(path, content, faults) + elsewhere
     if problems:
         raise ConfigError(tuple(problems))
-    return Config(agent=Agent(**values), tracks=tuple(Track(**track.values) for track in tracks))
+    return Config(
+        agent=Agent(**values),
+        tracks=tuple(Track(**track.values) for track in tracks),
+        leader_election=LeaderElection(**leader.values),
+    )
 
 
 def variable(key: str) -> str:
@@ -102,7 +109,7 @@ def _read_document(
     faults = [
         Fault(_unknown_at_top(key, for_agent, for_track), (key,))
         for key in document
-        if key not in ("agent", "track")
+        if key not in ("agent", "track", election.TABLE)
     ]
     misplaced = dict.fromkeys(for_track, "unknown key here, it belongs to a [[track]]")
     agent = _read_agent(document.get("agent", {}), for_agent, unknown=misplaced)
@@ -129,7 +136,7 @@ def _unknown_at_top(key: str, for_agent: Schema, for_track: Schema) -> str:
     homes = [title for title, schema in schemas.items() if key in schema]
     if homes:
         return f"unknown key here, it belongs to {' or '.join(homes)}"
-    return f"unknown key, {suggest(key, dict.fromkeys(('agent', 'track')))}"
+    return f"unknown key, {suggest(key, dict.fromkeys(('agent', 'track', election.TABLE)))}"
 
 
 def _read_agent(
@@ -152,7 +159,8 @@ def _overrides(
     """Return the values that variables and flags give, flags winning, and what is wrong there."""
     keys = (*schema, *AGENT_ALIASES)
     variables = {key: environment[variable(key)] for key in keys if variable(key) in environment}
-    given = {key: value for key, value in flags.items() if value is not None}
+    of_others = election.FLAGS.values()
+    given = {k: value for k, value in flags.items() if value is not None and k not in of_others}
     values: dict[str, Any] = {}
     problems = []
     for raw, named in ((variables, variable), (given, "--{}".format)):
@@ -162,9 +170,34 @@ def _overrides(
     return values, problems
 
 
+def _read_election(
+    document: dict[str, Any],
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+    elsewhere: list[Problem],
+) -> tuple[Reading, list[Problem]]:
+    """Return what file, variables and flags say of the election, and what is wrong elsewhere."""
+    leader = read(document.get(election.TABLE, {}), election.SCHEMA)
+    problems = list(elsewhere)
+    for source, named in ((environment, variable), (flags, str)):
+        names = {key: named(flag) for key, flag in election.FLAGS.items()}
+        raw = {
+            key: _from_text(key, source[name])
+            for key, name in names.items()
+            if source.get(name) is not None
+        }
+        reading = read(raw, election.SCHEMA)
+        leader.values |= reading.values
+        prefix = "--" if source is flags else ""
+        problems += [Problem(prefix + names[str(f.path[0])], f.message) for f in reading.faults]
+    if not leader.faults and problems == elsewhere:
+        election.check_times(leader)
+    return leader, problems
+
+
 def _from_text(key: str, value: object) -> object:
     """Give a text, or a list of texts, the type that its key has in TOML."""
-    default = _AGENT_DEFAULTS.get(field_name(key))
+    default = _DEFAULTS.get(field_name(key))
     if isinstance(default, bool):
         return _BOOLEANS.get(value, value) if isinstance(value, str) else value
     if isinstance(default, tuple):
@@ -174,7 +207,7 @@ def _from_text(key: str, value: object) -> object:
     return value
 
 
-_AGENT_DEFAULTS = {field.name: field.default for field in fields(Agent)}
+_DEFAULTS = {field.name: field.default for field in (*fields(Agent), *fields(LeaderElection))}
 
 
 def _split(text: str) -> list[str]:
@@ -206,8 +239,9 @@ def _settle_scopes(tracks: list[Reading], namespace: str) -> None:
             track.faults.append(Fault(message, ("scope",)))
 
 
-def _all_faults(agent: Reading, tracks: list[Reading]) -> list[Fault]:
+def _all_faults(agent: Reading, leader: Reading, tracks: list[Reading]) -> list[Fault]:
     faults = [Fault(fault.message, ("agent", *fault.path)) for fault in agent.faults]
+    faults += [Fault(fault.message, (election.TABLE, *fault.path)) for fault in leader.faults]
     for index, track in enumerate(tracks):
         faults += [Fault(fault.message, ("track", index, *fault.path)) for fault in track.faults]
     return faults

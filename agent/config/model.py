@@ -152,9 +152,44 @@ class Track:
         return "" if self.scope in (SCOPE_CLUSTER, SCOPE_CLUSTER_ONLY) else self.scope
 
 
+class ElectionMode(StrEnum):
+    """What one Lease is the right to write of."""
+
+    AGENT = "agent"
+    """All tracks: one replica works, the others stand by."""
+    TRACK = "track"
+    """One track: replicas share the tracks and take over one another's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaderElection:
+    """The ``[leader-election]`` table: which of several replicas writes (faros.md section 13)."""
+
+    enabled: bool = False
+    """Write only while holding a Lease. Default false: one replica needs none."""
+    id: str = ""
+    """Name of the Lease, or what the names of the tracks' Leases start with. Default "": the
+    agent's name and ``-leader``."""
+    namespace: str = ""
+    """Namespace of the Lease. Default "": ``state-namespace``."""
+    mode: ElectionMode = ElectionMode.AGENT
+    """One Lease for the agent or one a track. Default ``agent``."""
+    lease_duration: float = 15.0
+    """Seconds after which a Lease that was not renewed may be taken; at least 1. Default 15s, as
+    client-go."""
+    renew_deadline: float = 10.0
+    """Seconds without a renewal after which the leader writes nothing more. Default 10s."""
+    retry_period: float = 2.0
+    """Seconds between attempts to get or renew the Lease. Default 2s."""
+    identity: str = ""
+    """What the replica calls itself in the Lease; ``_`` and a random part are added, because two
+    replicas of one identity would both believe that they lead. Default "": the host's name."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything a user can set; at least one track, their names unique."""
 
     agent: Agent
     tracks: tuple[Track, ...]
+    leader_election: LeaderElection = LeaderElection()

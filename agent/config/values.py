@@ -16,7 +16,13 @@ from typing import Any
 
 from agent.config.durations import format_duration, parse_duration
 from agent.config.lines import KeyPath
-from agent.config.model import SCOPE_CLUSTER, SCOPE_CLUSTER_ONLY, CredentialType, IgnoredResource
+from agent.config.model import (
+    SCOPE_CLUSTER,
+    SCOPE_CLUSTER_ONLY,
+    CredentialType,
+    ElectionMode,
+    IgnoredResource,
+)
 from agent.config.pointers import Pointer, why_not_ignorable
 
 Converter = Callable[[object], Any]
@@ -30,6 +36,8 @@ _KIND = re.compile(r"[A-Z][A-Za-z0-9]*")
 _VERSION = re.compile(r"v[0-9]+((alpha|beta)[0-9]+)?")
 _ENVIRONMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_LEASE_NAME = 253 - 1 - 63  # a name may have 253 characters, a track's has 63
+_LONGEST_IDENTITY = 128
 _LONGEST_SHOWN = 60  # characters
 _LARGEST_SHOWN = 10**15  # beyond it a number is noise, and Python refuses to print huge ones
 
@@ -259,6 +267,33 @@ def credential_type(value: object) -> CredentialType:
     except ValueError as error:
         expected = f'expected "{CredentialType.SSH}" or "{CredentialType.HTTP_BASIC_AUTH}"'
         raise invalid("not a type of credential", expected) from error
+
+
+def election_mode(value: object) -> ElectionMode:
+    """Take the name of a mode of leader election."""
+    given = text(value)
+    try:
+        return ElectionMode(given)
+    except ValueError as error:
+        expected = f'expected "{ElectionMode.AGENT}" or "{ElectionMode.TRACK}"'
+        raise invalid("not a mode", expected, got=given) from error
+
+
+def lease_name(value: object) -> str:
+    """Take the name of a Lease, with room for ``.`` and a track's name, or the empty string."""
+    given = text(value)
+    if given and (len(given) > _LONGEST_LEASE_NAME or not _DNS_SUBDOMAIN.fullmatch(given)):
+        expected = f"expected lower-case letters, digits, - and ., at most {_LONGEST_LEASE_NAME}"
+        raise invalid("not a name of a Lease", expected, got=given)
+    return given
+
+
+def identity(value: object) -> str:
+    """Take what a replica is called, or the empty string."""
+    given = text(value)
+    if len(given) > _LONGEST_IDENTITY:
+        raise invalid("too long", f"at most {_LONGEST_IDENTITY} characters", got=given)
+    return given
 
 
 def environment_name(value: object) -> str:

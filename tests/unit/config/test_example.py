@@ -11,10 +11,19 @@ from typing import Any
 
 import pytest
 
-from agent.cli.options import AGENT_FLAGS
+from agent.cli.options import AGENT_FLAGS, ELECTION_FLAGS
+from agent.config import election
 from agent.config.export import exported
 from agent.config.load import load
-from agent.config.model import Agent, Config, DeployKey, IgnoredFields, KnownHosts, Track
+from agent.config.model import (
+    Agent,
+    Config,
+    DeployKey,
+    IgnoredFields,
+    KnownHosts,
+    LeaderElection,
+    Track,
+)
 from agent.config.pointers import Pointer
 from agent.config.schema import AGENT_ALIASES, TRACK_REQUIRED, agent_schema, track_schema
 from agent.config.tables import key_name
@@ -43,14 +52,15 @@ def test_what_is_commented_out_in_the_example_is_the_default(tmp_path: Path) -> 
     path.write_text(uncommented())
     config = load(path, environment={}, flags={})
     assert config.agent == Agent()
+    assert config.leader_election == LeaderElection()
     first = config.tracks[0]
     assert first == Track(name=first.name, repository=first.repository)
 
 
 @pytest.mark.parametrize(
     ("section", "model"),
-    [(("agent",), Agent), (("track",), Track)],
-    ids=["agent", "track"],
+    [(("agent",), Agent), (("track",), Track), (("leader-election",), LeaderElection)],
+    ids=["agent", "track", "leader-election"],
 )
 def test_the_example_has_every_key_and_no_other(section: tuple[str], model: type[Any]) -> None:
     found = tomllib.loads(uncommented())[section[0]]
@@ -68,12 +78,14 @@ def test_the_example_explains_each_key_before_it() -> None:
 def test_the_tables_of_keys_are_those_of_the_model() -> None:
     assert set(agent_schema(PATHS)) == keys(Agent)
     assert set(track_schema(PATHS)) == keys(Track)
+    assert set(election.SCHEMA) == keys(LeaderElection)
     required = {field.name for field in fields(Track) if field.default is MISSING}
     assert required == set(TRACK_REQUIRED)
 
 
 def test_every_key_of_agent_is_a_flag() -> None:
     assert set(AGENT_FLAGS) == keys(Agent) | set(AGENT_ALIASES)
+    assert list(ELECTION_FLAGS) == list(election.FLAGS.values())
 
 
 def test_a_configuration_can_be_written_back_as_it_was() -> None:
@@ -93,6 +105,7 @@ def test_a_configuration_can_be_written_back_as_it_was() -> None:
     )
     written = exported(config)
     assert set(written["agent"]) == keys(Agent)
+    assert set(written["leader-election"]) == keys(LeaderElection)
     assert written["agent"]["sync-period"] == "1m30s"
     assert written["agent"]["kubeconfig"] == "/k"
     track = written["track"][0]
