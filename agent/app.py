@@ -11,18 +11,18 @@ import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from agent import __version__, log
-from agent.aio.inflight import InFlight
-from agent.aio.supervise import forever
 from agent.apply import digestkey
 from agent.apply.desired import Resolver
 from agent.apply.schemas import Schemas
 from agent.config.model import Config
+from agent.config.model import Track as TrackConfig
 from agent.kube import auth, pod
 from agent.kube.client import Client
 from agent.kube.discovery import Discovery
-from agent.kube.events import EventRecorder
+from agent.kube.fence import OPEN, SHUT
 from agent.kube.informers import Informers
 from agent.kube.resource import Resource
 from agent.kube.transport import Transport
@@ -30,42 +30,39 @@ from agent.manifest import marks
 from agent.manifest.keys import JSONObject
 from agent.plan.ownership import Record, project
 from agent.reconcile.building import TrackBuilder
-from agent.reconcile.loops import Loops
+from agent.reconcile.candidates import candidates
+from agent.reconcile.leadership import Elector
 from agent.reconcile.sources import Sources
 from agent.reconcile.status import TrackStatus
-from agent.reconcile.track import Track
+from agent.reconcile.terms import Terms, stand_by
 from agent.source.fetcher import Fetcher
 
 logger = logging.getLogger(__name__)
 
-DRAIN = 20.0
-"""Seconds that writes in flight have at the end; Kubernetes' default grace period is 30."""
-
-RECORD = 5.0
-"""Seconds that the last status has to be written in."""
-
-EVENTS_DRAIN = 2.0
-"""Seconds that Events have at the end to be written."""
-
 
 @dataclass(frozen=True, slots=True)
 class Agent:
-    """A built agent: its tracks in the loops, and what has to be ended with it."""
+    """A built agent: what all terms share, and who campaigns for the right to begin one.
 
-    loops: Loops
+    ``electors`` is empty without leader election.
+    """
+
+    client: Client
+    terms: Terms
+    sources: Sources
     informers: Informers[Record]
-    in_flight: InFlight
+    electors: Mapping[Elector, tuple[TrackConfig, ...]]
 
 
 async def run_once(config: Config, environment: Mapping[str, str]) -> list[TrackStatus]:
     """Make one pass of every track, side by side, and return their states.
 
-    ``environment`` is where credentials that the configuration names are looked up.
+    Takes no part in leader election: who asks for a pass wants that pass, now. ``environment`` is
+    where credentials that the configuration names are looked up.
     Raises AgentError when there is no API server to talk to or no folder to write.
     """
-    async with _built(config, environment) as agent, asyncio.TaskGroup() as tasks:
-        passes = [tasks.create_task(t.reconcile()) for t in agent.loops.tracks.values()]
-    return [done.result() for done in passes]
+    async with _built(config, environment, elect=False) as agent:
+        return await agent.terms.once(agent.client, config.tracks)
 
 
 async def run(config: Config, environment: Mapping[str, str]) -> None:
@@ -80,33 +77,33 @@ async def run(config: Config, environment: Mapping[str, str]) -> None:
 
 async def run_until(stop: asyncio.Event, config: Config, environment: Mapping[str, str]) -> None:
     """Keep all tracks in step until ``stop`` is set; as ``run``, without the signals."""
-    async with _built(config, environment) as agent, asyncio.TaskGroup() as tasks:
-        running = agent.loops.start(tasks)
-        tracks = agent.loops.tracks.values()
-        logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=len(tracks)))
+    elect = config.leader_election.enabled
+    async with _built(config, environment, elect=elect) as agent, asyncio.TaskGroup() as tasks:
+        tracks = len(config.tracks)
+        logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=tracks))
+        if not elect:
+            tasks.create_task(agent.terms.run(agent.client, config.tracks, stop), name="term")
+        for elector in agent.electors:
+            tasks.create_task(_campaign(agent, elector, stop), name=f"elector {elector.name}")
         await stop.wait()
         logger.info("stopping")
-        agent.loops.stop()
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-        if lost := await agent.in_flight.drain(DRAIN):
-            logger.warning("writes cut off", extra=log.fields(count=lost))
-        await _record(list(tracks))
     logger.info("stopped")
 
 
-async def _record(tracks: list[Track]) -> None:
-    """Write what is known of the tracks, all at once and not for long: the end must come."""
-    try:
-        async with asyncio.timeout(RECORD):
-            await asyncio.gather(*(track.write_status() for track in tracks))
-    except TimeoutError:
-        logger.warning("status not written: no answer from the API server in time")
+async def _campaign(agent: Agent, elector: Elector, stop: asyncio.Event) -> None:
+    """Work on an elector's tracks whenever it leads; everything written then is under its fence."""
+    tracks = agent.electors[elector]
+    await elector.run(
+        stop,
+        lead=lambda fence: agent.terms.run(agent.client.under(fence), tracks, stop),
+        stand_by=lambda: stand_by(tracks, agent.sources),
+    )
 
 
 @asynccontextmanager
-async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterator[Agent]:
+async def _built(
+    config: Config, environment: Mapping[str, str], *, elect: bool
+) -> AsyncIterator[Agent]:
     """Build the agent; end its watches, workers and connections in that order."""
     settings = config.agent
     digest_key = await asyncio.to_thread(digestkey.load, settings.state_dir)
@@ -116,47 +113,41 @@ async def _built(config: Config, environment: Mapping[str, str]) -> AsyncIterato
         return await auth.load(kubeconfig=str(settings.kubeconfig or ""), context=settings.context)
 
     fetcher = Fetcher()
-    loops = Loops(sync_period=settings.sync_period)
-    in_flight = InFlight()
+    sources = Sources(settings, fetcher, environment)
     try:
         async with (
-            Transport(await load_access(), reload=load_access) as transport,
+            Transport(
+                await load_access(), reload=load_access, fence=SHUT if elect else OPEN
+            ) as transport,
             asyncio.TaskGroup() as watches,
         ):
             client = Client(transport)
             discovery = Discovery(client)
-            recorder = EventRecorder(client, instance=pod.name())
-            writer = watches.create_task(forever("events", recorder.run), name="events")
             informers = Informers(
                 client=client,
                 tasks=watches,
                 project=_project,
-                on_change=lambda _, old, new: loops.observe(old, new),
+                on_change=lambda _, old, new: terms.observe(old, new),
                 on_gone=lambda resource: discovery.forget(resource.group),
                 selector=f"{marks.AGENT}={settings.name}",
                 namespace=settings.namespace,
             )
-            builder = TrackBuilder(
+            builder = partial(
+                TrackBuilder,
                 config=config,
-                client=client,
                 discovery=discovery,
                 resolver=Resolver(discovery, Schemas(client)),
                 informers=informers,
-                sources=Sources(settings, fetcher, environment),
-                in_flight=in_flight,
-                recorder=recorder,
+                sources=sources,
                 digest_key=digest_key,
                 state_namespace=state_namespace,
-                look_again=loops.look_again,
             )
-            for track in config.tracks:
-                loops.add(builder.build(track), interval=track.interval)
+            terms = Terms(builder, sync_period=settings.sync_period)
+            electors = candidates(config, client, state_namespace) if elect else {}
             try:
-                yield Agent(loops=loops, informers=informers, in_flight=in_flight)
+                yield Agent(client, terms, sources, informers, electors)
             finally:
                 informers.stop()
-                await recorder.drain(EVENTS_DRAIN)
-                writer.cancel()
     finally:
         await fetcher.close()
 

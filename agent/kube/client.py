@@ -12,6 +12,7 @@ from typing import Any, Literal
 import msgspec
 
 from agent.kube.errors import TransportError
+from agent.kube.fence import LANE, Fence, Lane
 from agent.kube.resource import Resource
 from agent.kube.transport import Transport, encode_params
 from agent.manifest.keys import JSONObject
@@ -47,10 +48,15 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Client:
-    """The verbs, on one transport."""
+    """The verbs, on one transport and in one lane of it."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, *, lane: Lane = LANE) -> None:
         self._transport = transport
+        self._lane = lane
+
+    def under(self, fence: Fence, *, urgent: bool = False) -> Client:
+        """Return a client of the same server whose writes are sent under another fence."""
+        return Client(self._transport, lane=Lane(fence, urgent=urgent))
 
     @property
     def host(self) -> str:
@@ -60,19 +66,34 @@ class Client:
     async def get(self, resource: Resource, *, namespace: str, name: str) -> JSONObject:
         """Read one object. Raises NotFound and the other KubeErrors."""
         path = resource.path(namespace=namespace, name=name)
-        return _object(await self._transport.request("GET", path))
+        return _object(await self._transport.request("GET", path, lane=self._lane))
 
     async def create(
         self, resource: Resource, obj: JSONObject, *, namespace: str, dry_run: bool = False
     ) -> JSONObject:
         """POST an object and return it as stored. Raises AlreadyExists, Invalid, Forbidden ..."""
         return _object(
-            await self._transport.request(
+            await self._write(
                 "POST",
                 resource.path(namespace=namespace),
                 params=_write_params(dry_run),
                 body=_encode(obj),
-                headers={"Content-Type": "application/json"},
+            )
+        )
+
+    async def update(
+        self, resource: Resource, obj: JSONObject, *, namespace: str, name: str
+    ) -> JSONObject:
+        """PUT an object in place of the one that it names by UID and resourceVersion.
+
+        Raises Conflict when that is not the one that is there.
+        """
+        return _object(
+            await self._write(
+                "PUT",
+                resource.path(namespace=namespace, name=name),
+                params=_write_params(dry_run=False),
+                body=_encode(obj),
             )
         )
 
@@ -89,12 +110,12 @@ class Client:
     ) -> JSONObject:
         """PATCH an object and return the result; ``force`` is for server-side apply only."""
         return _object(
-            await self._transport.request(
+            await self._write(
                 "PATCH",
                 resource.path(namespace=namespace, name=name),
                 params={**_write_params(dry_run), **encode_params({"force": force})},
                 body=_encode(body),
-                headers={"Content-Type": content_type},
+                content_type=content_type,
             )
         )
 
@@ -122,11 +143,8 @@ class Client:
             "propagationPolicy": propagation,
             "preconditions": preconditions,
         }
-        await self._transport.request(
-            "DELETE",
-            resource.path(namespace=namespace, name=name),
-            body=_encode(options),
-            headers={"Content-Type": "application/json"},
+        await self._write(
+            "DELETE", resource.path(namespace=namespace, name=name), body=_encode(options)
         )
 
     async def list_page(
@@ -184,6 +202,25 @@ class Client:
     async def raw(self, path: str, *, accept: str = "application/json") -> JSONObject:
         """GET any path, such as discovery's and OpenAPI's."""
         return _object(await self._transport.request("GET", path, headers={"Accept": accept}))
+
+    async def _write(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes,
+        params: dict[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        """Send what changes something; the one way there is, so that no write has no fence."""
+        return await self._transport.request(
+            method,
+            path,
+            params=params,
+            body=body,
+            headers={"Content-Type": content_type},
+            lane=self._lane,
+        )
 
 
 def _write_params(dry_run: bool) -> dict[str, str]:

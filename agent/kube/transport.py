@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from yarl import URL
 from agent import __version__
 from agent.kube.auth import Access
 from agent.kube.errors import ApiError, TransportError, Unauthorized, from_response
+from agent.kube.fence import LANE, OPEN, WRITES, Fence, Lane
 
 REQUEST_DEADLINE = 30.0
 """Seconds for one request with its answer; the server's own default for a request is 60."""
@@ -42,6 +44,7 @@ class _Request:
     headers: Mapping[str, str]
     body: bytes | None = None
     silence: float | None = None  # seconds without a byte that end it
+    fence: Fence = OPEN
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -51,12 +54,16 @@ class Transport:
     """Requests to one API server. Use ``async with``, or ``close`` at the end.
 
     ``reload`` gives fresh credentials; it is asked once when the server answers 401, so expired
-    exec plug-in tokens and rotated token files need no restart.
+    exec plug-in tokens and rotated token files need no restart. ``fence`` stops writes that come
+    with none of their own.
     """
 
-    def __init__(self, access: Access, *, reload: Reload | None = None) -> None:
+    def __init__(
+        self, access: Access, *, reload: Reload | None = None, fence: Fence = OPEN
+    ) -> None:
         self._access = access
         self._reload = reload
+        self._fence = fence
         self._reloading = asyncio.Lock()
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._session = aiohttp.ClientSession(
@@ -66,6 +73,7 @@ class Transport:
             headers={"User-Agent": f"lightkeeper/{__version__}", "Accept": "application/json"},
             trust_env=True,  # HTTPS_PROXY and NO_PROXY, as client-go
             read_bufsize=1024 * 1024,
+            trace_configs=[_fencing()],
         )
 
     async def __aenter__(self) -> Transport:
@@ -94,16 +102,19 @@ class Transport:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         deadline: float = REQUEST_DEADLINE,
+        lane: Lane = LANE,
     ) -> bytes:
         """Send one request and return the body of its answer.
 
         Raises TransportError when there is no answer within ``deadline`` seconds and an ApiError
         for any other answer than 2xx. 429 and 503 with Retry-After are retried within the
-        deadline, as client-go does: the server refused them before doing anything.
+        deadline, as client-go does: the server refused them before doing anything. The
+        fence of a write's ``lane`` may raise LostLease; an urgent request needs no slot.
         """
-        request = _Request(method, path, params or {}, headers or {}, body)
+        fence = (lane.fence or self._fence) if method in WRITES else OPEN
+        request = _Request(method, path, params or {}, headers or {}, body, fence=fence)
         try:
-            async with asyncio.timeout(deadline), self._slots:
+            async with asyncio.timeout(deadline), nullcontext() if lane.urgent else self._slots:
                 return await self._retrying(request)
         except TimeoutError as error:
             raise TransportError(
@@ -122,6 +133,7 @@ class Transport:
                 if wait is None or attempts == _ATTEMPTS:
                     raise
             except (aiohttp.ClientError, OSError) as error:
+                request.fence.check(str(request))  # aiohttp wraps what was raised while sending
                 raise self._unreachable(request, error) from error
             await asyncio.sleep(min(wait, _RETRY_AFTER_CAP))
 
@@ -132,6 +144,7 @@ class Transport:
         url = URL(f"{self.host}{request.path}{query}", encoded=True)
         for fresh in (False, True):
             access = self._access
+            request.fence.check(str(request))  # before a connection is made for nothing
             async with self._session.request(
                 request.method,
                 url,
@@ -144,6 +157,7 @@ class Transport:
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_DEADLINE, sock_read=request.silence
                 ),
+                trace_request_ctx=request,
             ) as response:
                 if 200 <= response.status < 300:
                     yield response
@@ -193,6 +207,23 @@ class Transport:
     def _unreachable(self, request: _Request, error: Exception) -> TransportError:
         reason = str(error) or type(error).__name__
         return TransportError(f"cannot reach the API server at {self.host}: {reason} ({request})")
+
+
+def _fencing() -> aiohttp.TraceConfig:
+    """Ask the fence as late as aiohttp lets us: in the call that then writes to the socket.
+
+    aiohttp keeps the headers back until the body's first bytes, so a write whose body is refused
+    has sent nothing. Retries, aiohttp's own of a closed connection included, come by here again.
+    """
+
+    async def ask(_session: object, context: SimpleNamespace, _params: object) -> None:
+        request = context.trace_request_ctx
+        request.fence.check(str(request))
+
+    config = aiohttp.TraceConfig()
+    config.on_request_headers_sent.append(ask)
+    config.on_request_chunk_sent.append(ask)
+    return config
 
 
 async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:

@@ -1,0 +1,167 @@
+"""A term: the time for which this process is the writer of some tracks, and all that goes with it.
+
+Everything that writes or remembers what was written is made for one term, under its fence, and
+dropped with it: a new term believes nothing of an earlier one. Without leader election there is
+one term, and its fence is open. In between, ``stand_by`` keeps the mirrors of git warm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from agent import log
+from agent.aio.inflight import InFlight
+from agent.aio.supervise import forever
+from agent.config.model import Track as TrackConfig
+from agent.kube import pod
+from agent.kube.client import Client
+from agent.kube.events import EventRecorder
+from agent.plan.ownership import Record
+from agent.reconcile.building import TrackBuilder
+from agent.reconcile.loops import JITTER, Loops
+from agent.reconcile.sources import Sources
+from agent.reconcile.status import TrackStatus
+from agent.reconcile.track import Track
+
+logger = logging.getLogger(__name__)
+
+DRAIN = 20.0
+"""Seconds that writes in flight have at the end; Kubernetes' default grace period is 30."""
+
+RECORD = 5.0
+"""Seconds that the last status has to be written in."""
+
+EVENTS_DRAIN = 2.0
+"""Seconds that Events have at the end to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """The writers of some tracks, all under one fence. To be run once."""
+
+    loops: Loops
+    recorder: EventRecorder
+    in_flight: InFlight
+
+    async def once(self) -> list[TrackStatus]:
+        """Make one pass of every track, side by side, and return their states."""
+        async with asyncio.TaskGroup() as tasks:
+            writer = tasks.create_task(forever("events", self.recorder.run), name="events")
+            async with asyncio.TaskGroup() as passing:
+                tracks = self.loops.tracks.values()
+                passes = [passing.create_task(track.reconcile()) for track in tracks]
+            await self.recorder.drain(EVENTS_DRAIN)
+            writer.cancel()
+        return [done.result() for done in passes]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Keep the tracks in step until ``stop``; then finish objects in flight, write the state.
+
+        Cancelled, it ends at once and cuts off what is in flight: the Lease is lost, and what
+        became of it is for the next leader to see.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                writer = tasks.create_task(forever("events", self.recorder.run), name="events")
+                running = self.loops.start(tasks)
+                await stop.wait()
+                self.loops.stop()
+                for task in running:
+                    task.cancel()
+                await asyncio.gather(*running, return_exceptions=True)
+                if lost := await self.in_flight.drain(DRAIN):
+                    logger.warning("writes cut off", extra=log.fields(count=lost))
+                await _record(list(self.loops.tracks.values()))
+                await self.recorder.drain(EVENTS_DRAIN)
+                writer.cancel()
+        finally:
+            self.loops.stop()
+            await self.in_flight.drain(0)
+
+
+async def _record(tracks: list[Track]) -> None:
+    """Write what is known of the tracks, all at once and not for long: the end must come."""
+    try:
+        async with asyncio.timeout(RECORD):
+            await asyncio.gather(*(track.write_status() for track in tracks))
+    except TimeoutError:
+        logger.warning("status not written: no answer from the API server in time")
+
+
+class Terms:
+    """The terms of this process that run now.
+
+    ``builder`` makes a TrackBuilder of what is a term's own: ``client``, ``in_flight``,
+    ``recorder`` and ``look_again``. ``sync_period`` is in seconds.
+    """
+
+    def __init__(self, builder: Callable[..., TrackBuilder], *, sync_period: float) -> None:
+        self._builder = builder
+        self._sync_period = sync_period
+        self._running: list[Term] = []
+
+    def __iter__(self) -> Iterator[Term]:
+        """Iterate over a snapshot."""
+        return iter(list(self._running))
+
+    def observe(self, old: Record | None, new: Record | None) -> None:
+        """Hand an observed difference of a live object to whoever's it is."""
+        for term in self._running:
+            term.loops.observe(old, new)
+
+    async def run(
+        self, client: Client, tracks: Collection[TrackConfig], stop: asyncio.Event
+    ) -> None:
+        """Run a new term until ``stop``, or until cancelled; its writes go through ``client``."""
+        with self._begun(client, tracks) as term:
+            await term.run(stop)
+
+    async def once(self, client: Client, tracks: Collection[TrackConfig]) -> list[TrackStatus]:
+        """Make one pass of these tracks and return their states."""
+        with self._begun(client, tracks) as term:
+            return await term.once()
+
+    @contextmanager
+    def _begun(self, client: Client, tracks: Collection[TrackConfig]) -> Iterator[Term]:
+        loops, in_flight = Loops(sync_period=self._sync_period), InFlight()
+        recorder = EventRecorder(client, instance=pod.name())
+        builder = self._builder(
+            client=client, in_flight=in_flight, recorder=recorder, look_again=loops.look_again
+        )
+        for track in tracks:
+            loops.add(builder.build(track), interval=track.interval)
+        term = Term(loops, recorder, in_flight)
+        self._running.append(term)
+        try:
+            yield term
+        finally:
+            self._running.remove(term)
+
+
+async def stand_by(tracks: Collection[TrackConfig], sources: Sources) -> None:
+    """Keep the mirrors of these tracks up to date, for ever; nothing is read from the cluster.
+
+    So a take-over starts from the newest revision, and from the last good one when git is away at
+    just that time. Watches would cost the API server as much as the leader's do, for every
+    replica; lists at the take-over cost it once.
+    """
+    async with asyncio.TaskGroup() as tasks:
+        for track in tracks:
+            tasks.create_task(_keep_warm(track, sources), name=f"mirror {track.name}")
+
+
+async def _keep_warm(track: TrackConfig, sources: Sources) -> None:
+    source = sources.build(track)
+    said = ""
+    while True:
+        problem = str((await source.poll()).error or "")
+        if problem and problem != said:
+            extra = log.fields(track=track.name, error=problem)
+            logger.warning("fetch failed, standing by", extra=extra)
+        said = problem
+        await asyncio.sleep(track.interval * (1 + JITTER * random.random()))  # noqa: S311
