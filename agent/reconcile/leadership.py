@@ -283,7 +283,7 @@ class Elector:
     def _tell_holder(self) -> None:
         said = f"held by {self.holder}"
         if said != self._said:
-            extra = log.fields(lease=str(self._lock), holder=self.holder)
+            extra = log.fields(lease=str(self._lock), holder=self.holder, identity=self.identity)
             logger.info("standing by", extra=extra)
         self._said = said
 

@@ -34,9 +34,9 @@ class Share:
         """Return how many seconds to leave a free Lease to others."""
         now = self._clock()
         self._claims = [until for until in self._claims if until > now]
-        part = (_held(self._electors) + len(self._claims)) / self._total
+        part = min(1.0, (_held(self._electors) + len(self._claims)) / self._total)
         delay = _LONGEST * self._retry_period * part * random.uniform(0.5, 1.5)  # noqa: S311
-        self._claims.append(now + delay)
+        self._claims.append(now + delay + self._retry_period)  # the take has its requests to make
         return delay
 
 

@@ -27,7 +27,7 @@ TIMING = Timing(lease_duration=15.0, renew_deadline=10.0, retry_period=2.0)
 _replica: ContextVar[Replica | None] = ContextVar("_replica", default=None)
 
 
-class _Skipping(selectors.DefaultSelector):  # type: ignore[valid-type, misc]  # differs by system
+class _Skipping(selectors.DefaultSelector):
     """Does not wait for a timer: notes that it waited."""
 
     waited = 0.0
@@ -145,6 +145,11 @@ class SimulatedLock(LeaseLock):
         return made
 
 
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
+
+
 def _conflict() -> Conflict:
     return Conflict(status=409, reason="Conflict", message="changed", request="PUT x")
 
@@ -178,7 +183,7 @@ class Replica:
         if not ends:
             return None
         waiter = self._loop.create_future()
-        self._loop.call_at(max(ends), lambda: waiter.done() or waiter.set_result(None))
+        self._loop.call_at(max(ends), _wake, waiter)
         waiter._asyncio_future_blocking = True
         return waiter
 
