@@ -119,7 +119,8 @@ class Track:
     """URL, as git takes it: https, http, ssh, file, ``user@host:path`` or an absolute path.
     Never holds a credential."""
     reference: str = ""
-    """Branch, tag, full commit SHA or ref name. Default "", the remote's default branch."""
+    """Branch, tag, full commit SHA, ref name, or ``semver:`` and a range (``ranges``), of which the
+    highest tag is taken. Default "", the remote's default branch."""
     sub_path: str = ""
     """Folder in the repository, with no slash at either end. Default "", all of it."""
     interval: float = 60.0

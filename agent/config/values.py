@@ -24,6 +24,7 @@ from agent.config.model import (
     IgnoredResource,
 )
 from agent.config.pointers import Pointer, why_not_ignorable
+from agent.config.ranges import range_of
 
 Converter = Callable[[object], Any]
 """From a TOML value to the model's; raises Invalid."""
@@ -41,6 +42,7 @@ _LONGEST_IDENTITY = 128
 _LONGEST_SHOWN = 60  # characters
 _LARGEST_SHOWN = 10**15  # beyond it a number is noise, and Python refuses to print huge ones
 
+_RANGE = 'a version range such as "semver: >=1.2 <2"'
 _LABEL_RULE = "expected lower-case letters, digits and -, at most 63, starting and ending with one"
 
 
@@ -137,10 +139,16 @@ def namespace(value: object) -> str:
 
 
 def reference(value: object) -> str:
-    """Take a git reference or the empty string; git allows no space in one."""
+    """Take a git reference, ``semver:`` and a range of versions, or the empty string."""
     given = text(value)
-    if " " in given:
-        raise invalid("not a git reference", "expected a branch, tag or full SHA", got=given)
+    try:
+        if range_of(given) is not None:
+            return given
+    except ValueError as error:
+        raise invalid(f"not a version range: {error}", f"expected {_RANGE}", got=given) from error
+    if " " in given:  # git allows none
+        expected = f"expected a branch, tag, full SHA or {_RANGE}"
+        raise invalid("not a git reference", expected, got=given)
     return given
 
 

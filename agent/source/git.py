@@ -33,9 +33,10 @@ from agent.source.errors import (
 from agent.source.fetcher import Deadline, Fetcher, timed_out
 from agent.source.known_hosts import keyscan_command, machine_known_hosts
 from agent.source.mirror import Contents, Mirror, Record
-from agent.source.resolve import Target, resolve, wanted_commit
+from agent.source.resolve import Target, is_range, resolve, wanted_commit
 from agent.source.snapshot import Snapshot, TreeFile, Trust
 from agent.source.url import GitUrl, parse_url
+from agent.source.versions import why_none
 
 _log = logging.getLogger(__name__)
 
@@ -50,8 +51,9 @@ class GitSource:
     """What one track reads from git: a repository, a reference in it, a folder below that.
 
     Tracks of one URL share a mirror under ``state_dir``/repositories. ``reference`` is a tag, a
-    branch, a ref's name, a full commit id, or "" for the remote's HEAD. ``timeout`` bounds the
-    network side of one poll, in seconds. Raises UnsupportedUrl and manifest's SubPathError.
+    branch, a ref's name, a full commit id, a range of versions, or "" for the remote's HEAD.
+    ``timeout`` bounds the network side of one poll, in seconds. Raises UnsupportedUrl and
+    manifest's SubPathError.
     """
 
     def __init__(
@@ -178,6 +180,12 @@ class GitSource:
                 self.url,
                 "the remote has no HEAD: it is empty, or its default branch does not exist",
                 hint="push something, or set reference",
+            )
+        if is_range(self._reference):
+            raise ReferenceNotFound(
+                self.url,
+                why_none(self._reference, listing),
+                hint='prereleases count only where the range names one: "semver: >=1.2-0"',
             )
         raise ReferenceNotFound(
             self.url,

@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-_FULL_SHA: Final = re.compile(r"[0-9a-f]{40}")
+_FULL_SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _PEELED: Final = "^{}"
+_TAGS: Final = "refs/tags/"
+_RANGE: Final = "semver:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +36,31 @@ class Target:
 
 
 def wanted_commit(reference: str) -> str:
-    """Return the full commit id a reference is, lowercase, or "" when it is not one."""
+    """Return the full commit id a reference is, lowercase, or "" when it is not one.
+
+    40 digits are SHA-1, 64 are SHA-256.
+    """
     lowered = reference.lower()
     return lowered if _FULL_SHA.fullmatch(lowered) else ""
+
+
+def is_range(reference: str) -> bool:
+    """Whether a reference is a range of versions (``config.ranges``)."""
+    return reference.startswith(_RANGE)
 
 
 def candidates(reference: str) -> tuple[str, ...]:
     """Return the refs a reference may mean, best first: tag, branch, exact name, ``refs/NAME``.
 
     ``origin/NAME`` is a branch's name in a clone, which is how Faros users may have written it
-    (faros.md section 4.3). An empty reference and ``HEAD`` mean the remote's HEAD.
+    (faros.md section 4.3). An empty reference and ``HEAD`` mean the remote's HEAD. A range of
+    versions may mean any tag: its one candidate is the folder they are in.
     """
     if reference in {"", "HEAD"}:
         return ("HEAD",)
-    names = [f"refs/tags/{reference}", f"refs/heads/{reference}"]
+    if is_range(reference):
+        return (_TAGS,)
+    names = [f"{_TAGS}{reference}", f"refs/heads/{reference}"]
     names.append(reference if reference.startswith("refs/") else f"refs/{reference}")
     in_clone = reference.removeprefix("refs/remotes/")
     if in_clone.startswith("origin/"):
@@ -59,8 +72,16 @@ def resolve(reference: str, listing: Listing) -> Target | None:
     """Return what a reference means on a remote, None when it has no such ref.
 
     A full commit id is always taken as it is, since only a fetch can tell whether the remote has
-    it; when some ref points to it the ref is fetched, which servers refuse less often.
+    it; when some ref points to it the ref is fetched, which servers refuse less often. A range of
+    versions means the highest tag in it.
     """
+    if is_range(reference):
+        from agent.source.versions import (
+            newest_tag,
+        )  # the worker, which never resolves, does not pay
+
+        name = newest_tag(reference, listing)
+        return _target(name, listing) if name else None
     for name in candidates(reference):
         if name in listing.refs:
             return _target(name, listing)
