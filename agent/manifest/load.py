@@ -11,6 +11,7 @@ an ``items`` array count, so that a custom resource may have a field of that nam
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +35,12 @@ _SERVER_OWNED = (
     "selfLink",
     "uid",
 )
+_LFS_POINTER = re.compile(rb"version https://git-lfs\.github\.com/spec/v1\r?\n")
+_LONGEST_LFS_POINTER = 1024  # bytes; the Git LFS specification, "The Pointer"
+_LFS_REASON = (
+    "a Git LFS pointer: the file itself is on another server, which is not asked; commit the file "
+    "without LFS (`git lfs untrack`, then `git add --renormalize`)"
+)
 _DIGEST_SIZE = 16
 _ENCODER = msgspec.json.Encoder(order="sorted")
 
@@ -54,6 +61,8 @@ class LoadedFile:
 
 def load_file(data: bytes, *, file: str) -> LoadedFile:
     """Read a file's objects; ``file`` is its path in the repository. Never raises."""
+    if len(data) <= _LONGEST_LFS_POINTER and _LFS_POINTER.match(data):
+        return LoadedFile((), ManifestError(file, 1, _LFS_REASON), ())
     manifests: list[Manifest] = []
     warnings: list[tuple[int, str]] = []
     error: ManifestError | None = None

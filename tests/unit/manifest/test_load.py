@@ -337,3 +337,33 @@ def test_warnings_of_one_file_are_bounded_and_say_so() -> None:
     warnings = load(document * (MAX_WARNINGS + 5)).warnings
     assert len(warnings) == MAX_WARNINGS + 1
     assert warnings[-1] == "f.yaml: 5 or more further warnings"
+
+
+POINTER = """\
+version https://git-lfs.github.com/spec/v1
+oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393
+size 12345
+"""
+
+
+@pytest.mark.parametrize("file", ["crds.yaml", "crds.json"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"], ids=["LF", "CRLF"])
+def test_a_git_lfs_pointer_is_refused_by_its_name(file: str, newline: str) -> None:
+    loaded = load(POINTER.replace("\n", newline), file=file)
+    assert loaded.manifests == ()
+    assert str(loaded.error).startswith(f"{file}:1: a Git LFS pointer: ")
+    assert "git lfs untrack" in str(loaded.error)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"# {POINTER}",
+        POINTER.replace("spec/v1", "spec/v2"),
+        f"{POINTER}{'#' * 1024}",
+        json.dumps({**OBJECT, "metadata": {"name": "a", "annotations": {"pointer": POINTER}}}),
+    ],
+    ids=["comment", "another version", "too long", "in an object"],
+)
+def test_what_only_looks_like_a_git_lfs_pointer_is_none(text: str) -> None:
+    assert "LFS" not in str(load(text).error)
