@@ -123,6 +123,9 @@ class Track:
     highest tag is taken. Default "", the remote's default branch."""
     sub_path: str = ""
     """Folder in the repository, with no slash at either end. Default "", all of it."""
+    ignore: tuple[str, ...] = ()
+    """Files and folders that are treated as not there: gitignore patterns, relative to the
+    repository's root, which win over its own ``.sourceignore`` files. Default none."""
     interval: float = 60.0
     """Seconds between looks at the remote's refs; at least 1. Default 1m: a look is one cheap
     request, and nothing more happens when the reference has not moved."""

@@ -76,6 +76,7 @@ def track_schema(paths: Paths) -> dict[str, Converter]:
         "repository": repository,
         "reference": values.reference,
         "sub-path": values.sub_path,
+        "ignore": values.listing(values.ignore_pattern, example='["docs/", "!docs/crds/"]'),
         "interval": values.duration(minimum=_SHORTEST_PERIOD),
         "scope": values.scope,
         "prune": values.boolean,

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pathspec import GitIgnoreSpec
+
 from agent.config.durations import format_duration, parse_duration
 from agent.config.lines import KeyPath
 from agent.config.model import (
@@ -43,6 +45,7 @@ _LONGEST_SHOWN = 60  # characters
 _LARGEST_SHOWN = 10**15  # beyond it a number is noise, and Python refuses to print huge ones
 
 _RANGE = 'a version range such as "semver: >=1.2 <2"'
+_PATTERN = 'one such as "docs/", "*.json" or "!apps/"'
 _LABEL_RULE = "expected lower-case letters, digits and -, at most 63, starting and ending with one"
 
 
@@ -196,6 +199,19 @@ def sub_path(value: object) -> str:
     if ".." in parts:
         raise invalid('leads out of the repository with ".."', "name a folder in it", got=given)
     return "/".join(parts)
+
+
+def ignore_pattern(value: object) -> str:
+    """Take one gitignore pattern."""
+    given = text(value)
+    if not given.strip() or given.startswith("#"):
+        what = "a comment, which a list has no use for" if given.strip() else "empty"
+        raise invalid(what, f"expected {_PATTERN}", got=given)
+    try:
+        GitIgnoreSpec.from_lines([given], backend="simple")
+    except ValueError as error:
+        raise invalid("not a gitignore pattern", f"expected {_PATTERN}", got=given) from error
+    return given
 
 
 def listing(item: Converter, *, example: str) -> Converter:

@@ -38,5 +38,15 @@ class ScalarError(AgentError):
     """
 
 
+class IgnoreFileError(AgentError):
+    """A ``.sourceignore`` that cannot be read, so that which files count is unknown."""
+
+    def __init__(self, file: str, line: int, reason: str) -> None:
+        super().__init__(f"{file}:{line}: {reason}")
+        self.file = file
+        self.line = line
+        self.reason = reason
+
+
 class SubPathError(AgentError):
     """A sub-path that leaves the repository."""

@@ -22,3 +22,6 @@ string would pass its rule; with this a document weighs at most twice what a fil
 
 MAX_WARNINGS = 20
 """Warnings kept for one file: enough to see what is wrong with it."""
+
+MAX_IGNORE_FILE_SIZE = 256 * 1024
+"""Bytes in one ``.sourceignore``. Each of its patterns is tried on each path."""

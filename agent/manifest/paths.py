@@ -3,7 +3,8 @@
 Paths are git's: relative to the root, ``/`` between the parts. Files and folders whose name
 begins with a dot (``.github/``, ``.travis.yml``) are no manifests, unless sub-path itself leads
 into them: Faros loaded them, and each one that was no object turned pruning off
-(faros.md sections 4.5 and 17.9).
+(faros.md sections 4.5 and 17.9). That is all that is left out unasked: Flux's list of other names
+is not taken over, since none of them is a manifest's. What else counts is up to ``ignore``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,11 @@ def clean_sub_path(sub_path: str) -> str:
     return "/".join(parts)
 
 
+def is_hidden(name: str) -> bool:
+    """Say whether a file or folder of this name is hidden."""
+    return name.startswith(".")
+
+
 def is_manifest_path(path: str, sub_path: str) -> bool:
     """Say whether a file is one of the track's manifests.
 
@@ -41,4 +47,4 @@ def is_manifest_path(path: str, sub_path: str) -> bool:
     if folder and not path.startswith(folder + "/"):
         return False
     below = path[len(folder) + 1 :] if folder else path
-    return not any(part.startswith(".") for part in below.split("/"))
+    return not any(map(is_hidden, below.split("/")))

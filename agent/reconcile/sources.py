@@ -30,6 +30,7 @@ class Sources:
             url=track.repository,
             reference=track.reference,
             sub_path=track.sub_path,
+            ignore=track.ignore,
             state_dir=self.settings.state_dir,
             credentials=self._credentials(track),
             timeout=self.settings.fetch_timeout,

@@ -7,7 +7,7 @@ error. Nothing in it changes while nothing happens, so an idle pass writes nothi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,9 @@ PROBLEMS_LIMIT = 50
 
 HELD_LIMIT = 50
 """Objects listed whose deletion is held."""
+
+NOTES_LIMIT = 20
+"""Notes listed: enough to see what kind of thing is passed over."""
 
 MESSAGE_LIMIT = 1000
 
@@ -62,6 +65,7 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     ``revision`` is for people, ``commit`` whole. ``source`` is ``current``, ``stale``, ``empty``
     or ``unreadable``. ``problems`` maps a file or object to what is wrong with it. ``held`` says
     why deletions wait for an approval, ``held_digest`` names their plan, ``held_objects`` them.
+    ``notes`` say what in git looks like a part of the track and is not, which is no problem.
     """
 
     track: str
@@ -78,6 +82,7 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     held_objects: list[str] = []
     conditions: list[Condition] = []
     problems: dict[str, str] = {}
+    notes: list[str] = []
 
     @property
     def ready(self) -> bool:
@@ -145,6 +150,7 @@ def derive(findings: Findings, *, previous: TrackStatus, now: str) -> TrackStatu
             _transition(condition, previous.conditions, now) for condition in _conditions(findings)
         ],
         problems=_problems(findings),
+        notes=limited(snapshot.notes, NOTES_LIMIT) if snapshot else previous.notes,
         **counters,
     )
 
@@ -207,10 +213,15 @@ def _transition(new: Condition, before: Iterable[Condition], now: str) -> Condit
 
 
 def _held_objects(keys: Iterable[ObjectKey]) -> list[str]:
-    """List the objects of a held plan in a stable order; the last line may be "and N more"."""
-    names = [str(key) for key in sorted(keys)]
-    more = len(names) - HELD_LIMIT
-    return [*names[:HELD_LIMIT], f"and {more} more"] if more > 0 else names
+    """List the objects of a held plan in a stable order."""
+    return limited([str(key) for key in sorted(keys)], HELD_LIMIT)
+
+
+def limited(lines: Sequence[str], limit: int) -> list[str]:
+    """Return the first lines, each cut; where there are more, the last one is "and N more"."""
+    more = len(lines) - limit
+    kept = [line[:MESSAGE_LIMIT] for line in lines[:limit]]
+    return [*kept, f"and {more} more"] if more > 0 else kept
 
 
 def _problems(findings: Findings) -> dict[str, str]:

@@ -76,6 +76,7 @@ class Track:
         self._done: str | None = None  # the tree that a pass has brought in step, whole
         self._status_read = False
         self._fetch_error = ""
+        self._noted: tuple[str, ...] = ()
         self._told: set[str] = set()
         self._said: dict[str, str] = {}
         self._inventory_lock = asyncio.Lock()
@@ -158,6 +159,7 @@ class Track:
 
     async def _pass(self, snapshot: Snapshot, findings: Findings) -> None:
         self._tell_fetch(snapshot)
+        self._tell_notes(snapshot)
         contents = await self._read_inventory()
         self._parts.reporter.checkout(snapshot)
         if snapshot.trust in (Trust.EMPTY, Trust.UNREADABLE):
@@ -188,6 +190,13 @@ class Track:
             )
         elif said and not self._fetch_error:
             logger.info("fetch works again")
+
+    def _tell_notes(self, snapshot: Snapshot) -> None:
+        """Say once, in one line, what looks like a part of the track and is not."""
+        if snapshot.notes and snapshot.notes != self._noted:
+            listed = "; ".join(status.limited(snapshot.notes, status.NOTES_LIMIT))
+            logger.warning("not everything in git counts", extra=log.fields(notes=listed))
+        self._noted = snapshot.notes
 
     def _tell_files(self, collected: Collected) -> None:
         """Say each problem of a file once."""

@@ -4,13 +4,15 @@
 
     SourceError
     ├── UnsupportedUrl       the URL cannot be read, or names a transport that is not offered
+    ├── UnsupportedFormat    the repository's commit ids are of a kind that cannot be read here
     ├── FetchError           the server cannot be reached or does not answer as git does
     │   ├── FetchTimeout     it did not answer within the deadline
     │   ├── UnexpectedAnswer it answered, but not as git does: an HTTP status, a web page, nonsense
     │   └── ProxyError       the proxy in between cannot be reached, or refuses
     ├── AuthError            credentials, host key or certificate: one side does not trust the other
     ├── ReferenceNotFound    the repository has no such branch, tag, ref or commit
-    └── PathNotFound         the revision has no manifest file under the sub-path
+    ├── PathNotFound         the revision has no manifest file under the sub-path
+    └── RulesUnreadable      a .sourceignore cannot be read, so which files count is unknown
     CredentialsError         a credential cannot be read; the source turns it into an AuthError
     MirrorDamaged            the copy on disk is broken; handled by rebuilding it, never shown alone
 
@@ -54,6 +56,12 @@ class UnsupportedUrl(SourceError):
     retryable = False
 
 
+class UnsupportedFormat(SourceError):
+    """The repository's object format (SHA-256) is not one this build reads."""
+
+    retryable = False
+
+
 class FetchError(SourceError):
     """The server cannot be reached, or does not answer as a git server does."""
 
@@ -84,6 +92,14 @@ class PathNotFound(SourceError):
     """The revision has no manifest file under the sub-path (faros.md section 4.5).
 
     An error and not an empty set of objects: a typo must not delete everything.
+    """
+
+
+class RulesUnreadable(SourceError):
+    """A ``.sourceignore`` of the revision cannot be read.
+
+    An error for the whole revision: without the rule, files would count that must not, and with a
+    guess others would be missing and their objects deleted.
     """
 
 

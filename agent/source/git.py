@@ -18,6 +18,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
+from agent.manifest.errors import IgnoreFileError
+from agent.manifest.ignore import IgnoreRules
 from agent.manifest.paths import clean_sub_path, is_manifest_path
 from agent.source.credentials import CredentialProvider, Credentials, for_url
 from agent.source.errors import (
@@ -28,6 +30,7 @@ from agent.source.errors import (
     MirrorDamaged,
     PathNotFound,
     ReferenceNotFound,
+    RulesUnreadable,
     SourceError,
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
@@ -35,6 +38,7 @@ from agent.source.known_hosts import keyscan_command, machine_known_hosts
 from agent.source.mirror import Contents, Mirror, Record
 from agent.source.resolve import Target, is_range, resolve, wanted_commit
 from agent.source.snapshot import Snapshot, TreeFile, Trust
+from agent.source.tree import Filter
 from agent.source.url import GitUrl, parse_url
 from agent.source.versions import why_none
 
@@ -52,11 +56,12 @@ class GitSource:
 
     Tracks of one URL share a mirror under ``state_dir``/repositories. ``reference`` is a tag, a
     branch, a ref's name, a full commit id, a range of versions, or "" for the remote's HEAD.
-    ``timeout`` bounds the network side of one poll, in seconds. Raises UnsupportedUrl and
-    manifest's SubPathError.
+    ``timeout`` bounds the network side of one poll, in seconds. ``ignore`` are gitignore patterns
+    that win over the repository's own. Raises UnsupportedUrl, manifest's SubPathError, and
+    ValueError for a pattern that is none.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a fact of its own
         self,
         *,
         url: str,
@@ -66,10 +71,16 @@ class GitSource:
         credentials: CredentialProvider,
         timeout: float,
         fetcher: Fetcher,
+        ignore: Sequence[str] = (),
     ) -> None:
         self._url: GitUrl = parse_url(url)
         self._reference = reference
         self._sub_path = clean_sub_path(sub_path)
+        self._wanted = Filter(
+            accept=lambda path: is_manifest_path(path, self._sub_path),
+            rules=IgnoreRules.configured(ignore),
+            identity="\n".join(ignore),
+        )
         self._credentials = credentials
         self._timeout = timeout
         self._fetcher = fetcher
@@ -173,6 +184,12 @@ class GitSource:
             self._url, credentials, reference=self._reference, deadline=deadline
         )
         target = resolve(self._reference, listing)
+        if target is not None and len(target.commit) == len(wanted_commit(self._reference)) == 64:
+            raise ReferenceNotFound(
+                self.url,
+                f"{target.commit} is a SHA-256 id, and this repository has SHA-1 ids",
+                hint="check reference; a commit is named by its full 40-digit id",
+            )
         if target is not None:
             return target
         if self._reference in {"", "HEAD"}:
@@ -231,9 +248,9 @@ class GitSource:
         if not await self._on_disk(self._mirror.holds, commit):
             commit = await self._fetch(target, credentials, deadline)
         contents = await self._contents(commit, target.name)
-        if not contents.files:
+        if not contents.selection.files:
             snapshot = _snapshot(Trust.EMPTY, contents, checked_at=checked_at)
-            return replace(snapshot, error=self._nothing_there(commit))
+            return replace(snapshot, error=self._nothing_there(contents))
         previous = await self._on_disk(self._mirror.recall, self._track)
         record = Record(commit, target.name)
         if record != previous:
@@ -271,18 +288,25 @@ class GitSource:
         return commit
 
     async def _contents(self, commit: str, reference: str) -> Contents:
-        return await self._on_disk(
-            self._mirror.contents, commit, self._sub_path, self._accepts, reference=reference
-        )
+        try:
+            return await self._on_disk(
+                self._mirror.contents, commit, self._sub_path, self._wanted, reference=reference
+            )
+        except IgnoreFileError as error:
+            raise RulesUnreadable(
+                self.url,
+                f"commit {commit[:12]}: {error}",
+                hint="until it is mended the last good revision is kept and nothing is deleted",
+            ) from error
 
-    def _accepts(self, path: str) -> bool:
-        return is_manifest_path(path, self._sub_path)
-
-    def _nothing_there(self, commit: str) -> PathNotFound:
+    def _nothing_there(self, contents: Contents) -> PathNotFound:
+        why = contents.selection.nothing
+        check = "" if why else "; check sub-path: a folder with .yaml, .yml or .json"
         return PathNotFound(
             self.url,
-            f"no files for sub-path {self._sub_path!r} in commit {commit[:12]}",
-            hint="nothing is deleted for it; check sub-path: a folder with .yaml, .yml or .json",
+            f"no files for sub-path {self._sub_path!r} in commit {contents.revision.commit[:12]}"
+            + (f": {why}" if why else ""),
+            hint=f"nothing is deleted for it{check}",
         )
 
     async def _on_disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -307,8 +331,14 @@ def _is_at(snapshot: Snapshot, target: Target) -> bool:
 
 
 def _snapshot(trust: Trust, contents: Contents, *, checked_at: float | None) -> Snapshot:
+    selection = contents.selection
     return Snapshot(
-        trust, contents.revision, contents.tree_id, contents.files, checked_at=checked_at
+        trust,
+        contents.revision,
+        selection.tree_id,
+        selection.files,
+        checked_at=checked_at,
+        notes=selection.notes,
     )
 
 

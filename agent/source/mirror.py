@@ -25,8 +25,8 @@ import msgspec
 
 from agent.source.errors import MirrorDamaged
 from agent.source.libgit import pygit2
-from agent.source.snapshot import Revision, TreeFile
-from agent.source.tree import AcceptPath, find, walk
+from agent.source.snapshot import Revision
+from agent.source.tree import Filter, Selection, everything, select
 
 _REFS: Final = "refs/lightkeeper/"
 _RECORDS: Final = "lightkeeper"
@@ -44,11 +44,10 @@ class Record(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What a commit has at a sub-path; ``tree_id`` is None when there is nothing."""
+    """What a commit has at a sub-path."""
 
     revision: Revision
-    tree_id: str | None
-    files: tuple[TreeFile, ...]
+    selection: Selection
 
 
 class Mirror:
@@ -119,17 +118,14 @@ class Mirror:
             repository.references.create(name, found.id, force=True)
             return str(found.id)
 
-    def contents(
-        self, commit: str, sub_path: str, accept: AcceptPath, *, reference: str
-    ) -> Contents:
-        """Return what a commit has at a clean sub-path, a folder or one file."""
+    def contents(self, commit: str, sub_path: str, wanted: Filter, *, reference: str) -> Contents:
+        """Return what a commit has at a clean sub-path, a folder or one file.
+
+        Raises IgnoreFileError.
+        """
         with self._opened() as repository:
             found = _commit(repository, commit)
-            revision = _revision(found, reference)
-            there = find(found.tree, sub_path)
-            if there is None:
-                return Contents(revision, None, ())
-            return Contents(revision, str(there.id), tuple(walk(there, at=sub_path, accept=accept)))
+            return Contents(_revision(found, reference), select(found.tree, sub_path, wanted))
 
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
         """Return blobs' contents by id."""
@@ -157,7 +153,7 @@ class Mirror:
         try:
             with self._opened() as repository:
                 for _, commit in _own_refs(repository):
-                    for _ in walk(_commit(repository, commit).tree, at="", accept=bool):
+                    for _ in everything(_commit(repository, commit).tree):
                         pass
                     for _ in repository.walk(pygit2.Oid(hex=commit)):
                         pass  # as a fetch does: a history cut without a note in "shallow" raises

@@ -13,9 +13,10 @@ import msgspec
 from agent.source.credentials import Credentials
 from agent.source.resolve import Listing
 
-FailureKind = Literal["auth", "host-key", "unreachable", "sha-refused", "mirror"]
+FailureKind = Literal["auth", "host-key", "unreachable", "sha-refused", "object-format", "mirror"]
 """Who said no: the server to us (auth), we to the server (host-key), the network or the server's
-git (unreachable), the server to a fetch by id, or the repository on our disk."""
+git (unreachable), the server to a fetch by id, libgit2 to the repository's kind of ids
+(object-format), or the repository on our disk."""
 
 
 class ListRefs(msgspec.Struct, tag="list", frozen=True):

@@ -62,9 +62,11 @@ class TreeFile:
 class Snapshot:
     """The files of a track at one moment.
 
-    ``tree_id`` is the id of the sub-path's tree: the same id means the same files, whatever else
-    the commit changed. ``error`` says why the trust is less than it could be. ``checked_at`` is
-    when the source last answered, Unix seconds; None when this process never reached it.
+    ``tree_id`` is the id of the sub-path's tree, and of the ignore rules from outside of it where
+    there are any: the same id means the same files, whatever else the commit changed. ``error``
+    says why the trust is less than it could be. ``checked_at`` is when the source last answered,
+    Unix seconds; None when this process never reached it. ``notes`` are for people: what looks
+    like a part of the track and is not, submodules and symlinks.
     """
 
     trust: Trust
@@ -73,6 +75,7 @@ class Snapshot:
     files: tuple[TreeFile, ...] = ()
     error: SourceError | None = None
     checked_at: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def may_prune(self) -> bool:

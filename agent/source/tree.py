@@ -1,46 +1,165 @@
-"""Files of a commit's tree: blobs below a sub-path, symlinks and submodules never entered."""
+"""Files of a commit's tree: those of a sub-path that count, and what is odd about the others.
+
+Symlinks are not followed and submodules not entered: what is there is not in this repository's
+objects, or not where it seems to be. Both are noted. Ignore rules are read on the way from the root
+down, also above the sub-path; in a hidden folder nothing counts, so it is not looked at.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
+from agent.manifest.errors import IgnoreFileError
+from agent.manifest.ignore import IGNORE_FILE, IgnoreRules
+from agent.manifest.paths import is_hidden
 from agent.source.libgit import pygit2
 from agent.source.snapshot import TreeFile
 
 AcceptPath = Callable[[str], bool]
 """Whether a file's path, from the repository's root, is worth reading."""
 
+_LINK = pygit2.enums.FileMode.LINK
+_SUBMODULE = pygit2.enums.FileMode.COMMIT
 
-def find(root: pygit2.Tree, sub_path: str) -> pygit2.Tree | pygit2.Blob | None:
-    """Return the folder or file at a clean sub-path; None when this commit has neither there."""
-    found: pygit2.Tree | pygit2.Blob = root
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which files count: those whose path is accepted and that no rule leaves out.
+
+    ``rules`` are what the configuration says and hold from the root on; ``identity`` is a text
+    that is another one whenever they are others, "" when there are none.
+    """
+
+    accept: AcceptPath
+    rules: IgnoreRules
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What counts below a sub-path.
+
+    ``tree_id`` is another one whenever the files or what selects them are others, None when there
+    is nothing at the sub-path. ``notes`` say what was passed over, in order. ``nothing`` says why
+    there are no files, "" when it is simply that there are none, or some.
+    """
+
+    tree_id: str | None
+    files: tuple[TreeFile, ...] = ()
+    notes: tuple[str, ...] = ()
+    nothing: str = ""
+
+
+def select(root: pygit2.Tree, sub_path: str, wanted: Filter) -> Selection:
+    """Return what counts at a clean sub-path, a folder or one file.
+
+    Each blob that counts is read, so a damaged one raises here and not later. Raises
+    IgnoreFileError.
+    """
+    found: pygit2.Object = root
+    path, rules, identity = "", wanted.rules, wanted.identity
     for part in sub_path.split("/") if sub_path else ():
         if not isinstance(found, pygit2.Tree) or part not in found:
-            return None
-        entry = found[part]
-        if not isinstance(entry, pygit2.Tree | pygit2.Blob) or _is_link(entry):
-            return None
-        found = entry
+            return Selection(None)
+        if (file := _ignore_file(found, path)) is not None:
+            rules = rules.within(path, file.data)
+            identity += f"\0{path}\0{file.id}"
+        found = found[part]
+        path = _path_of(found, path)
+        if nothing := _why_not(found, path, rules):
+            return Selection(None, nothing=nothing)
+    walk = _Walk(wanted.accept)
+    walk.through(found, path, rules)
+    return Selection(
+        tree_id=_tree_id(found, identity),
+        files=tuple(walk.files),
+        notes=tuple(walk.notes),
+        nothing="all that is there is ignored" if walk.ignored and not walk.files else "",
+    )
+
+
+def everything(root: pygit2.Tree) -> Iterator[pygit2.Object]:
+    """Yield all folders and files of a tree; a damaged one raises."""
+    pending = [root]
+    while pending:
+        for entry in pending.pop():
+            yield entry
+            if isinstance(entry, pygit2.Tree):
+                pending.append(entry)
+
+
+class _Walk:
+    """Collects what counts and what is odd, depth first and in git's order."""
+
+    def __init__(self, accept: AcceptPath) -> None:
+        self._accept = accept
+        self.files: list[TreeFile] = []
+        self.notes: list[str] = []
+        self.ignored = False
+
+    def through(self, found: pygit2.Object, path: str, rules: IgnoreRules) -> None:
+        """Look at ``found`` and all that is below it."""
+        pending = [(path, found, rules)]
+        while pending:
+            path, entry, rules = pending.pop()
+            if isinstance(entry, pygit2.Tree):
+                pending += reversed(list(self._inside(entry, path, rules)))
+            elif entry.filemode == _SUBMODULE:
+                self.notes.append(f"submodule {path.rstrip('/')} is not entered")
+            elif entry.filemode == _LINK and self._accept(path):
+                self.notes.append(f"symlink {path} is not followed")
+            elif isinstance(entry, pygit2.Blob) and entry.filemode != _LINK and self._accept(path):
+                self.files.append(TreeFile(path, str(entry.id), entry.size))
+
+    def _inside(
+        self, folder: pygit2.Tree, path: str, rules: IgnoreRules
+    ) -> Iterator[tuple[str, pygit2.Object, IgnoreRules]]:
+        if (file := _ignore_file(folder, path)) is not None:
+            rules = rules.within(path, file.data)
+        for entry in folder:
+            inside = _path_of(entry, path)
+            if is_hidden(_name(entry)):
+                continue
+            if not rules.leave_out(inside):
+                yield inside, entry, rules
+            elif inside.endswith("/") or self._accept(inside):
+                self.ignored = True
+
+
+def _why_not(found: pygit2.Object, path: str, rules: IgnoreRules) -> str:
+    """Return why nothing at ``path``, on the way to or at the sub-path, can count."""
+    shown = path.rstrip("/")
+    if found.filemode == _SUBMODULE:
+        return f"{shown} is a submodule, and submodules are not entered"
+    if found.filemode == _LINK:
+        return f"{shown} is a symlink, and symlinks are not followed"
+    return f"{shown} is ignored" if rules.leave_out(path) else ""
+
+
+def _ignore_file(folder: pygit2.Tree, path: str) -> pygit2.Blob | None:
+    if IGNORE_FILE not in folder:
+        return None
+    found = folder[IGNORE_FILE]
+    if not isinstance(found, pygit2.Blob):
+        return None
+    if found.filemode == _LINK:
+        reason = "a symlink, and symlinks are not followed: put the rules here"
+        raise IgnoreFileError(f"{path}{IGNORE_FILE}", 1, reason)
     return found
 
 
-def walk(found: pygit2.Tree | pygit2.Blob, *, at: str, accept: AcceptPath) -> Iterator[TreeFile]:
-    """Yield the accepted files of what lies at path ``at``.
-
-    Each blob is read, so a damaged one raises here and not later.
-    """
-    pending: list[tuple[str, pygit2.Object]] = [(at, found)]
-    while pending:
-        path, entry = pending.pop()
-        if isinstance(entry, pygit2.Tree):
-            inside = [(f"{path}/{_name(e)}" if path else _name(e), e) for e in entry]
-            pending += reversed(inside)
-        elif isinstance(entry, pygit2.Blob) and not _is_link(entry) and accept(path):
-            yield TreeFile(path, str(entry.id), entry.size)
+def _tree_id(found: pygit2.Object, identity: str) -> str:
+    if not identity:
+        return str(found.id)
+    return f"{found.id}+{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
-def _is_link(entry: pygit2.Object) -> bool:
-    return entry.filemode == pygit2.enums.FileMode.LINK
+def _path_of(entry: pygit2.Object, folder: str) -> str:
+    """Return a path as ignore rules want it: what git takes for a folder ends in a slash."""
+    is_folder = isinstance(entry, pygit2.Tree) or entry.filemode == _SUBMODULE
+    return f"{folder}{_name(entry)}/" if is_folder else f"{folder}{_name(entry)}"
 
 
 def _name(entry: pygit2.Object) -> str:

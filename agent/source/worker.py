@@ -37,6 +37,11 @@ from agent.source.protocol import (
 from agent.source.resolve import Listing
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_REFUSED_IDS = (
+    "cannot fetch a specific object",
+    "unexpected packet type",
+    "target oid for the reference doesn't exist",  # of a local repository
+)
 
 
 class _Rejected(Exception):
@@ -141,8 +146,10 @@ def _fetch(request: FetchRef) -> Answer:
 def _kind_of(reason: str) -> FailureKind:
     # libgit2 gives every one of these the same class and code.
     lowered = reason.lower()
-    if "cannot fetch a specific object" in lowered or "unexpected packet type" in lowered:
+    if any(words in lowered for words in _REFUSED_IDS):
         return "sha-refused"
+    if "object format" in lowered:
+        return "object-format"
     if "authenticat" in lowered or "private key" in lowered:
         return "auth"
     return "unreachable"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from shutil import rmtree
+
 import pytest
 
-from agent.source.errors import PathNotFound, ReferenceNotFound
+from agent.source.errors import PathNotFound, ReferenceNotFound, UnsupportedFormat
 from agent.source.git import GitSource
 from agent.source.snapshot import Trust
 from tests.gitservers.upstream import git
 from tests.integration.source.conftest import Remote, Track
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
-
-
-@pytest.fixture(params=["local", "https"])
-def remote(request: pytest.FixtureRequest) -> Remote:
-    chosen: Remote = request.getfixturevalue(request.param)
-    return chosen
 
 
 async def _commit_and_reference(source: GitSource) -> tuple[str, str]:
@@ -46,6 +42,27 @@ async def test_an_annotated_tag_is_peeled(remote: Remote, track: Track) -> None:
     assert remote.fetches() == fetches
 
 
+async def test_a_tag_of_a_tag_is_peeled_to_the_commit(remote: Remote, track: Track) -> None:
+    tagged = remote.upstream.commit({"deploy/a.yaml": "1"})
+    remote.upstream.commit({"deploy/a.yaml": "2"})
+    remote.upstream.tag("inner", tagged, annotated=True)
+    remote.upstream.tag("outer", "refs/tags/inner", annotated=True)
+    source = track(remote, reference="outer")
+    assert await _commit_and_reference(source) == (tagged, "refs/tags/outer")
+    assert (await source.poll()).trust is Trust.UNCHANGED
+
+
+@pytest.mark.parametrize(
+    "reference", ["topic/x", "refs/heads/topic/x", "heads/topic/x", "origin/topic/x"]
+)
+async def test_a_branch_goes_by_each_of_its_names(
+    remote: Remote, track: Track, reference: str
+) -> None:
+    commit = remote.upstream.commit({"deploy/a.yaml": "1"}, branch="topic/x")
+    source = track(remote, reference=reference)
+    assert await _commit_and_reference(source) == (commit, "refs/heads/topic/x")
+
+
 @pytest.mark.parametrize("annotated", [False, True], ids=["light", "annotated"])
 async def test_a_moved_tag_is_followed(remote: Remote, track: Track, annotated: bool) -> None:
     first = remote.upstream.commit({"deploy/a.yaml": "1"})
@@ -65,23 +82,53 @@ async def test_a_full_id_pins_a_commit(remote: Remote, track: Track) -> None:
     assert (await source.poll()).trust is Trust.UNCHANGED
 
 
+@pytest.mark.parametrize("transport", ["https", "ssh"])
 async def test_a_server_that_refuses_ids_still_gives_a_tip_and_a_hint_for_the_rest(
-    https: Remote, track: Track
+    request: pytest.FixtureRequest, track: Track, transport: str
 ) -> None:
-    git("config", "uploadpack.allowReachableSHA1InWant", "false", repository=https.upstream.path)
-    old = https.upstream.commit({"deploy/a.yaml": "1"})
-    tip = https.upstream.commit({"deploy/a.yaml": "2"})
-    assert await _commit_and_reference(track(https, reference=tip)) == (tip, tip)
-    refused = await track(https, reference=old).poll()
+    remote: Remote = request.getfixturevalue(transport)
+    git("config", "uploadpack.allowReachableSHA1InWant", "false", repository=remote.upstream.path)
+    old = remote.upstream.commit({"deploy/a.yaml": "1"})
+    tip = remote.upstream.commit({"deploy/a.yaml": "2"})
+    assert await _commit_and_reference(track(remote, reference=tip)) == (tip, tip)
+    refused = await track(remote, reference=old).poll()
     assert refused.trust is Trust.UNREADABLE
     assert isinstance(refused.error, ReferenceNotFound)
     assert "track a branch or a tag instead" in str(refused.error)
 
 
-async def test_an_id_the_server_never_had_is_not_found(https: Remote, track: Track) -> None:
-    https.upstream.commit({"deploy/a.yaml": "1"})
-    snapshot = await track(https, reference="1" * 40).poll()
+async def test_an_id_the_server_never_had_is_not_found(remote: Remote, track: Track) -> None:
+    remote.upstream.commit({"deploy/a.yaml": "1"})
+    snapshot = await track(remote, reference="1" * 40).poll()
     assert isinstance(snapshot.error, ReferenceNotFound)
+
+
+async def test_a_sha256_id_is_told_from_a_missing_one(remote: Remote, track: Track) -> None:
+    remote.upstream.commit({"deploy/a.yaml": "1"})
+    fetches = remote.fetches()
+    snapshot = await track(remote, reference="A" * 64).poll()
+    assert isinstance(snapshot.error, ReferenceNotFound)
+    assert f"{'a' * 64} is a SHA-256 id, and this repository has SHA-1 ids" in str(snapshot.error)
+    assert remote.fetches() == fetches
+
+
+@pytest.mark.parametrize("named_by", ["branch", "head", "id"])
+async def test_a_sha256_repository_is_refused_with_one_clear_error(
+    remote: Remote, track: Track, named_by: str
+) -> None:
+    rmtree(remote.upstream.path)
+    git("init", "--bare", "--object-format=sha256", "--initial-branch=main",
+        str(remote.upstream.path), repository=remote.upstream.path)  # fmt: skip
+    commit = remote.upstream.commit({"deploy/a.yaml": "1"})
+    assert len(commit) == 64
+    reference = {"branch": "main", "head": "", "id": commit}[named_by]
+    snapshot = await track(remote, reference=reference).poll()
+    assert snapshot.trust is Trust.UNREADABLE
+    assert isinstance(snapshot.error, UnsupportedFormat)
+    assert str(snapshot.error).endswith(
+        ": SHA-256 repositories are not supported by this build; copy it into a SHA-1 repository "
+        "(`git fast-export --all | git fast-import`) and track that"
+    )
 
 
 async def test_no_reference_means_the_remotes_head(remote: Remote, track: Track) -> None:
@@ -109,16 +156,58 @@ async def test_a_reference_that_does_not_exist_is_said(
     assert repr(reference) in str(snapshot.error)
 
 
+async def test_a_range_follows_the_highest_tag_in_it(remote: Remote, track: Track) -> None:
+    first = remote.upstream.commit({"deploy/a.yaml": "1"})
+    second = remote.upstream.commit({"deploy/a.yaml": "2"})
+    remote.upstream.tag("v1.2.0", first)
+    remote.upstream.tag("v1.10.0", second, annotated=True)
+    remote.upstream.tag("v2.0.0", remote.upstream.commit({"deploy/a.yaml": "3"}))
+    source = track(remote, reference="semver: >=1.2 <2")
+    assert await _commit_and_reference(source) == (second, "refs/tags/v1.10.0")
+    fetches = remote.fetches()
+    assert (await source.poll()).trust is Trust.UNCHANGED
+    assert remote.fetches() == fetches
+    third = remote.upstream.commit({"deploy/a.yaml": "4"})
+    remote.upstream.tag("v1.11.0", third)
+    assert await _commit_and_reference(source) == (third, "refs/tags/v1.11.0")
+    remote.upstream.tag("v1.12.0", third)
+    fetches = remote.fetches()
+    assert await _commit_and_reference(source) == (third, "refs/tags/v1.12.0")
+    assert remote.fetches() == fetches, "the same commit under another tag is not fetched again"
+
+
+async def test_a_range_without_a_tag_keeps_the_last_good_revision_and_says_what_there_is(
+    remote: Remote, track: Track
+) -> None:
+    commit = remote.upstream.commit({"deploy/a.yaml": "1"})
+    remote.upstream.tag("v1.2.0", commit)
+    source = track(remote, reference="semver:~1.2")
+    await _commit_and_reference(source)
+    remote.upstream.tag("v2.0.0", commit)
+    git("tag", "--delete", "v1.2.0", repository=remote.upstream.path)
+    snapshot = await source.poll()
+    assert snapshot.trust is Trust.STALE
+    assert isinstance(snapshot.error, ReferenceNotFound)
+    assert (
+        "no tag is in the range 'semver:~1.2': the highest version of 1 tags is v2.0.0"
+        in str(snapshot.error)
+    )  # fmt: skip
+
+
 async def test_an_empty_repository_is_said(remote: Remote, track: Track) -> None:
     snapshot = await track(remote, reference="").poll()
     assert isinstance(snapshot.error, ReferenceNotFound)
     assert "no HEAD" in str(snapshot.error)
 
 
-async def test_a_tag_on_something_without_files_is_said(remote: Remote, track: Track) -> None:
+@pytest.mark.parametrize("annotated", [False, True], ids=["light", "annotated"])
+@pytest.mark.parametrize("target", ["main:deploy/a.yaml", "main:deploy"], ids=["blob", "tree"])
+async def test_a_tag_on_something_without_files_is_said(
+    remote: Remote, track: Track, target: str, annotated: bool
+) -> None:
     remote.upstream.commit({"deploy/a.yaml": "1"})
-    blob = git("rev-parse", "main:deploy/a.yaml", repository=remote.upstream.path)
-    remote.upstream.tag("odd", blob)
+    found = git("rev-parse", target, repository=remote.upstream.path)
+    remote.upstream.tag("odd", found, annotated=annotated)
     snapshot = await track(remote, reference="odd").poll()
     assert isinstance(snapshot.error, ReferenceNotFound)
     assert "not a commit" in str(snapshot.error)

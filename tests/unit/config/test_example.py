@@ -97,6 +97,7 @@ def test_a_configuration_can_be_written_back_as_it_was() -> None:
                 repository="git@h:r",
                 deploy_key=DeployKey(env="KEY"),
                 known_hosts=KnownHosts(file=Path("/hosts")),
+                ignore=("docs/", "!*.json"),
                 ignore_fields=(
                     IgnoredFields(kind="Node", pointers=(Pointer(("spec", "a/b")),), name="n"),
                 ),
@@ -114,4 +115,5 @@ def test_a_configuration_can_be_written_back_as_it_was() -> None:
     assert track["deploy-key"] == {"env": "KEY", "type": "SSH"}
     assert track["known-hosts"] == {"file": "/hosts"}
     assert track["ca-file"] is None
+    assert track["ignore"] == ["docs/", "!*.json"]
     assert track["ignore-fields"] == [{"kind": "Node", "pointers": ["/spec/a~1b"], "name": "n"}]

@@ -84,6 +84,10 @@ TRACK_MISTAKES = {
     ),
     "float reference": ("reference = 1.0", ".reference: not a string (got 1.0), put it in quotes"),
     "spaced reference": ('reference = "a b"', '.reference: not a git reference (got "a b"), expec'),
+    "ignore no list": ('ignore = "docs/"', '.ignore: not a list (got "docs/"), expected one such'),
+    "empty pattern": ('ignore = ["a", " "]', '.ignore[1]: empty (got " "), expected one such as'),
+    "comment": ('ignore = ["# a"]', '.ignore[0]: a comment, which a list has no use for (got "# a'),
+    "no pattern": ('ignore = ["!"]', '.ignore[0]: not a gitignore pattern (got "!"), expected one'),
     "key no table": ('deploy-key = "x"', ".deploy-key: not a table (got a string)"),
     "key empty": ("deploy-key = {}", ".deploy-key: needs exactly one of file and env"),
     "key twice": (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from agent.manifest.errors import ManifestError
@@ -135,6 +137,25 @@ def test_the_status_stays_small(count: int) -> None:
     assert len(found.problems) <= 51
     assert len(status.write(found)["status"]) < 64 * 1024
     assert found.discovered == count
+
+
+def test_notes_are_told_and_are_no_problem() -> None:
+    findings = whole()
+    findings.snapshot = replace(GOOD, notes=("submodule vendor/x is not entered",))
+    found = derive(findings, previous=EMPTY, now=NOW)
+    assert found.notes == ["submodule vendor/x is not entered"]
+    assert found.problems == {}
+    assert found.ready
+    unreachable = Snapshot(Trust.STALE, REVISION, "tree", notes=findings.snapshot.notes)
+    assert derive(Findings(snapshot=unreachable), previous=found, now=LATER).notes == found.notes
+    assert derive(whole(), previous=found, now=LATER).notes == []
+
+
+def test_of_many_notes_the_first_are_told() -> None:
+    findings = whole()
+    findings.snapshot = replace(GOOD, notes=tuple(f"note {number:04}" for number in range(5000)))
+    notes = derive(findings, previous=EMPTY, now=NOW).notes
+    assert (len(notes), notes[0], notes[-1]) == (21, "note 0000", "and 4980 more")
 
 
 def test_the_status_reads_back_as_it_was_written() -> None:

@@ -69,6 +69,8 @@ def test_every_ref_that_resolves_is_asked_for() -> None:
         assert target.source in candidates(reference)
 
 
-def test_only_a_full_id_is_a_commit() -> None:
-    assert wanted_commit(_MAIN) == _MAIN
-    assert wanted_commit(_MAIN[:39]) == ""
+@pytest.mark.parametrize(
+    ("length", "is_one"), [(39, False), (40, True), (41, False), (63, False), (64, True)]
+)
+def test_only_a_full_id_is_a_commit(length: int, *, is_one: bool) -> None:
+    assert wanted_commit("A" * length) == ("a" * length if is_one else "")
