@@ -66,8 +66,8 @@ class Upstream:
         lines += [_entry("100644", path, body) for path, body in files.items()]
         lines += [_entry("120000", path, target) for path, target in (links or {}).items()]
         lines += [f"M 160000 {commit} {path}" for path, commit in (modules or {}).items()]
-        stream = "\n".join(lines) + "\n\n"
-        git("fast-import", "--quiet", "--force", repository=self.path, stdin=stream.encode())
+        stream = _bytes("\n".join(lines) + "\n\n")
+        git("fast-import", "--quiet", "--force", repository=self.path, stdin=stream)
         self._clock += 60
         return self.head(branch)
 
@@ -91,4 +91,9 @@ class Upstream:
 
 
 def _entry(mode: str, path: str, body: str) -> str:
-    return f"M {mode} inline {path}\ndata {len(body.encode())}\n{body}"
+    return f"M {mode} inline {path}\ndata {len(_bytes(body))}\n{body}"
+
+
+def _bytes(text: str) -> bytes:
+    """Encode as UTF-8; a byte that is none is written as its lone surrogate, U+DC80 to U+DCFF."""
+    return text.encode(errors="surrogateescape")
