@@ -13,6 +13,6 @@ prune.
 redirects, and ``sessions``, which keeps connections (``tls``, ``proxies``, ``dial``). All else is
 libgit2's, in ``worker`` processes of a ``pool`` (``protocol``), led through a ``gateway`` to
 http(s) and through a ``tunnel`` to ssh behind a proxy. ``mirror`` and ``tree`` read the disk;
-``url``, ``resolve``, ``snapshot`` and ``credentials`` are values; ``libgit`` is the one door to
-pygit2.
+``url``, ``resolve``, ``versions``, ``snapshot`` and ``credentials`` are values; ``libgit`` is the
+one door to pygit2.
 """

@@ -1,8 +1,9 @@
 """Files of a commit's tree: those of a sub-path that count, and what is odd about the others.
 
 Symlinks are not followed and submodules not entered: what is there is not in this repository's
-objects, or not where it seems to be. Both are noted. Ignore rules are read on the way from the root
-down, also above the sub-path; in a hidden folder nothing counts, so it is not looked at.
+objects, or not where it seems to be. Both are noted. (What in a tree is neither folder nor blob
+is a submodule.) Ignore rules are read on the way from the root down, also above the sub-path; in a
+hidden folder nothing counts, so it is not looked at.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ AcceptPath = Callable[[str], bool]
 """Whether a file's path, from the repository's root, is worth reading."""
 
 _LINK = pygit2.enums.FileMode.LINK
-_SUBMODULE = pygit2.enums.FileMode.COMMIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def select(root: pygit2.Tree, sub_path: str, wanted: Filter) -> Selection:
             rules = rules.within(path, file.data)
             identity += f"\0{path}\0{file.id}"
         found = found[part]
-        path = _path_of(found, path)
+        path = _path_of(found, f"{path}{part}")
         if nothing := _why_not(found, path, rules):
             return Selection(None, nothing=nothing)
     walk = _Walk(wanted.accept)
@@ -106,12 +106,13 @@ class _Walk:
             path, entry, rules = pending.pop()
             if isinstance(entry, pygit2.Tree):
                 pending += reversed(list(self._inside(entry, path, rules)))
-            elif entry.filemode == _SUBMODULE:
+            elif not isinstance(entry, pygit2.Blob):
                 self.notes.append(f"submodule {path.rstrip('/')} is not entered")
-            elif entry.filemode == _LINK and self._accept(path):
-                self.notes.append(f"symlink {path} is not followed")
-            elif isinstance(entry, pygit2.Blob) and entry.filemode != _LINK and self._accept(path):
-                self.files.append(TreeFile(path, str(entry.id), entry.size))
+            elif self._accept(path):
+                if entry.filemode == _LINK:
+                    self.notes.append(f"symlink {path} is not followed")
+                else:
+                    self.files.append(TreeFile(path, str(entry.id), entry.size))
 
     def _inside(
         self, folder: pygit2.Tree, path: str, rules: IgnoreRules
@@ -119,9 +120,10 @@ class _Walk:
         if (file := _ignore_file(folder, path)) is not None:
             rules = rules.within(path, file.data)
         for entry in folder:
-            inside = _path_of(entry, path)
-            if is_hidden(_name(entry)):
+            name = _name(entry)
+            if is_hidden(name):
                 continue
+            inside = _path_of(entry, f"{path}{name}")
             if not rules.leave_out(inside):
                 yield inside, entry, rules
             elif inside.endswith("/") or self._accept(inside):
@@ -131,7 +133,7 @@ class _Walk:
 def _why_not(found: pygit2.Object, path: str, rules: IgnoreRules) -> str:
     """Return why nothing at ``path``, on the way to or at the sub-path, can count."""
     shown = path.rstrip("/")
-    if found.filemode == _SUBMODULE:
+    if not isinstance(found, pygit2.Tree | pygit2.Blob):
         return f"{shown} is a submodule, and submodules are not entered"
     if found.filemode == _LINK:
         return f"{shown} is a symlink, and symlinks are not followed"
@@ -156,10 +158,9 @@ def _tree_id(found: pygit2.Object, identity: str) -> str:
     return f"{found.id}+{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
 
 
-def _path_of(entry: pygit2.Object, folder: str) -> str:
+def _path_of(entry: pygit2.Object, path: str) -> str:
     """Return a path as ignore rules want it: what git takes for a folder ends in a slash."""
-    is_folder = isinstance(entry, pygit2.Tree) or entry.filemode == _SUBMODULE
-    return f"{folder}{_name(entry)}/" if is_folder else f"{folder}{_name(entry)}"
+    return path if isinstance(entry, pygit2.Blob) else f"{path}/"
 
 
 def _name(entry: pygit2.Object) -> str:
