@@ -20,9 +20,7 @@ from typing import Final
 
 from semver import Version
 
-PREFIX: Final = "semver:"
-"""What a reference begins with when it is a range; no ref of git has a colon in its name."""
-
+_PREFIX: Final = "semver:"  # no ref of git has a colon in its name
 _VERSION: Final = (
     r"v?([0-9]+|[xX*])(?:\.([0-9]+|[xX*]))?(?:\.([0-9]+|[xX*]))?"
     r"(?:-([0-9A-Za-z.-]+))?(?:\+[0-9A-Za-z.-]+)?(?=[\s,]|$)"
@@ -103,9 +101,9 @@ class Range:
 
 def range_of(reference: str) -> Range | None:
     """Return the range a track's reference is, None when it is none; ValueError as ``parse``."""
-    if not reference.startswith(PREFIX):
+    if not reference.startswith(_PREFIX):
         return None
-    return Range.parse(reference, start=len(PREFIX))
+    return Range.parse(reference, start=len(_PREFIX))
 
 
 def version_of(tag: str) -> Version | None:

@@ -76,9 +76,8 @@ def resolve(reference: str, listing: Listing) -> Target | None:
     versions means the highest tag in it.
     """
     if is_range(reference):
-        from agent.source.versions import (
-            newest_tag,
-        )  # the worker, which never resolves, does not pay
+        # Imported here, so that the worker, which never resolves, does not pay for it.
+        from agent.source.versions import newest_tag
 
         name = newest_tag(reference, listing)
         return _target(name, listing) if name else None
