@@ -4,7 +4,7 @@
 
     SourceError
     ├── UnsupportedUrl       the URL cannot be read, or names a transport that is not offered
-    ├── UnsupportedFormat    the repository's commit ids are of a kind that cannot be read here
+    ├── UnsupportedRepository the repository's commit ids are of a kind that cannot be read here
     ├── FetchError           the server cannot be reached or does not answer as git does
     │   ├── FetchTimeout     it did not answer within the deadline
     │   ├── UnexpectedAnswer it answered, but not as git does: an HTTP status, a web page, nonsense
@@ -56,10 +56,18 @@ class UnsupportedUrl(SourceError):
     retryable = False
 
 
-class UnsupportedFormat(SourceError):
-    """The repository's object format (SHA-256) is not one this build reads."""
+class UnsupportedRepository(SourceError):
+    """The repository's object format, SHA-256, is not one that libgit2 reads."""
 
     retryable = False
+
+    def __init__(self, url: str) -> None:
+        super().__init__(
+            url,
+            "SHA-256 repositories are not supported by this build",
+            hint="copy it into a SHA-1 repository (`git fast-export --all | git fast-import`) and "
+            "track that",
+        )
 
 
 class FetchError(SourceError):

@@ -30,7 +30,7 @@ from agent.source.errors import (
     MirrorDamaged,
     ReferenceNotFound,
     SourceError,
-    UnsupportedFormat,
+    UnsupportedRepository,
 )
 from agent.source.exchange import Exchange, Remote, proxy_of
 from agent.source.gateway import Passage
@@ -49,8 +49,6 @@ _HINTS: Final = {
     "unreachable": CHECK_WAY,
     "sha-refused": "the server does not have this commit or does not serve commits by id "
     "(uploadpack.allowReachableSHA1InWant); track a branch or a tag instead",
-    "object-format": "copy it into a SHA-1 repository (`git fast-export --all | git fast-import`) "
-    "and track that",
 }
 
 
@@ -234,8 +232,7 @@ def _error_of(failure: Failure, request: Request, url: GitUrl) -> SourceError | 
     if failure.kind == "auth":
         return AuthError(shown, failure.reason, hint=hint)
     if failure.kind == "object-format":
-        reason = "SHA-256 repositories are not supported by this build"
-        return UnsupportedFormat(shown, reason, hint=hint)
+        return UnsupportedRepository(shown)
     if failure.kind == "sha-refused":
         return ReferenceNotFound(shown, failure.reason, hint=hint)
     return FetchError(shown, failure.reason, hint=hint)

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from yarl import URL
 
-from agent.source.errors import FetchError, SourceError, UnexpectedAnswer
+from agent.source.errors import FetchError, SourceError, UnexpectedAnswer, UnsupportedRepository
 from agent.source.exchange import Exchange, Remote, read
 from agent.source.refs import (
     Capabilities,
@@ -84,12 +84,8 @@ async def _understood(reader: Callable[[bytes], T], body: bytes, remote: Remote)
     except ServerError as error:
         told = remote.credentials.scrub(str(error))
         raise FetchError(shown, f"the server says: {told[:500]}") from None
-    except UnsupportedFormat as error:
-        raise FetchError(
-            shown,
-            f"the repository names its objects by {error}, which this build cannot read",
-            hint="use a repository with SHA-1 object ids",
-        ) from None
+    except UnsupportedFormat:
+        raise UnsupportedRepository(shown) from None
     except ValueError as error:
         reason = f"the server's list of refs cannot be read: {error}"
         raise UnexpectedAnswer(shown, reason) from None

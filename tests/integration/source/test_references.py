@@ -6,7 +6,7 @@ from shutil import rmtree
 
 import pytest
 
-from agent.source.errors import PathNotFound, ReferenceNotFound, UnsupportedFormat
+from agent.source.errors import PathNotFound, ReferenceNotFound, UnsupportedRepository
 from agent.source.git import GitSource
 from agent.source.snapshot import Trust
 from tests.gitservers.upstream import git
@@ -124,7 +124,7 @@ async def test_a_sha256_repository_is_refused_with_one_clear_error(
     reference = {"branch": "main", "head": "", "id": commit}[named_by]
     snapshot = await track(remote, reference=reference).poll()
     assert snapshot.trust is Trust.UNREADABLE
-    assert isinstance(snapshot.error, UnsupportedFormat)
+    assert isinstance(snapshot.error, UnsupportedRepository)
     assert str(snapshot.error).endswith(
         ": SHA-256 repositories are not supported by this build; copy it into a SHA-1 repository "
         "(`git fast-export --all | git fast-import`) and track that"
