@@ -132,3 +132,17 @@ async def test_a_variable_is_read_and_a_missing_one_named() -> None:
     assert (await PlacedCredentials(Variable("TOKEN", environ), basic_auth).get()) == _BASIC
     with pytest.raises(CredentialsError, match="NOPE is not set"):
         await PlacedCredentials(Variable("NOPE", environ), basic_auth).get()
+
+
+@pytest.mark.parametrize("token", [b"abc.DEF-123_~+/==", b"abc\n"])
+def test_a_token_is_shown_without_the_newline_of_its_file(token: bytes) -> None:
+    given = Credentials(CredentialKind.BEARER, secret=token)
+    ready = for_url(given, parse_url("https://example.org/app"))
+    assert (ready.kind, ready.secret) == (CredentialKind.BEARER, token.strip())
+
+
+@pytest.mark.parametrize("token", [b"", b"\n", b"two words", b"a\nHost: x", b"\xff"])
+def test_what_is_no_token_is_refused_unquoted(token: bytes) -> None:
+    given = Credentials(CredentialKind.BEARER, secret=token)
+    with pytest.raises(AuthError, match="bearer token is empty or contains"):
+        for_url(given, parse_url("https://example.org/app"))
