@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -49,6 +50,20 @@ async def test_only_the_two_requests_of_a_fetch_with_its_token_are_forwarded(
     await routes.close()
     lines = https_server.requests(https.upstream.path)
     assert len(lines) == 1
+
+
+async def test_a_fetch_leaves_no_trace_of_the_gateway_on_disk(
+    https: Remote, track: Track, state_dir: Path
+) -> None:
+    https.upstream.commit({"deploy/a.yaml": "1"})
+    assert (await track(https).poll()).trust is Trust.NEW
+    on_disk = _everything_below(state_dir)
+    assert on_disk
+    assert b"http://127.0.0.1" not in on_disk
+
+
+def _everything_below(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
 
 @pytest.mark.parametrize("how", ["cut", "stuck"])
