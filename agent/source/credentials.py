@@ -75,10 +75,18 @@ class Credentials:
 class CredentialProvider(Protocol):
     """Where a track's credentials come from."""
 
-    async def get(self) -> Credentials:
-        """Return the credentials as they are now: called at each poll, so rotation works.
+    async def get(self, *, fresh: bool) -> Credentials:
+        """Return the credentials: called at each poll, so rotation works.
 
-        Raises CredentialsError, whose message says what is missing and never quotes a secret.
+        What is dear to read may be remembered from an earlier call, unless ``fresh``. Raises
+        CredentialsError, whose message says what is missing and never quotes a secret.
+        """
+        ...
+
+    def refused(self) -> bool:
+        """Hear that the server refused the last credentials, and forget what was remembered.
+
+        Returns True when they were remembered, at least in part, so that a new look may help.
         """
         ...
 
@@ -106,6 +114,14 @@ def basic_auth(secret: bytes) -> Credentials:
     except UnicodeDecodeError:
         raise CredentialsError("the username of an HTTPBasicAuth secret is not UTF-8") from None
     return Credentials(kind=CredentialKind.BASIC, username=name, secret=password)
+
+
+def bearer_token(secret: bytes) -> Credentials:
+    """Make credentials from a token (secret type ``BearerToken``); a newline at its end is none."""
+    token = secret.removesuffix(b"\n").removesuffix(b"\r")
+    if not token.strip() or any(byte <= 0x20 or byte >= 0x7F for byte in token):
+        raise CredentialsError("a bearer token is one word of ASCII characters, and not empty")
+    return Credentials(kind=CredentialKind.BEARER, secret=token)
 
 
 def for_url(credentials: Credentials, url: GitUrl) -> Credentials:
