@@ -78,9 +78,11 @@ class Access:
         if not self._url.is_ssh:
             return credentials
         credentials = await self._with_readable_key(credentials)
-        if credentials.known_hosts.strip():
-            return credentials
-        return replace(credentials, known_hosts=await self._machine_known_hosts())
+        trusted = credentials.known_hosts
+        if not trusted.strip():
+            trusted = await self._machine_known_hosts()
+        # To libssh2 a carriage return would be a part of the key.
+        return replace(credentials, known_hosts="\n".join([*trusted.splitlines(), ""]))
 
     async def _with_readable_key(self, credentials: Credentials) -> Credentials:
         """Prepare the key once, not at each poll: that may take a tenth of a second."""

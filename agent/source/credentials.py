@@ -91,11 +91,11 @@ class CredentialProvider(Protocol):
         ...
 
 
-def ssh_key(secret: bytes) -> Credentials:
-    """Make credentials from a private key's bytes (secret type ``SSH``)."""
+def ssh_key(secret: bytes, passphrase: str = "") -> Credentials:
+    """Make credentials from a private key's bytes (secret type ``SSH``); raise CredentialsError."""
     if not secret.strip():
         raise CredentialsError("the SSH private key is empty")
-    return Credentials(kind=CredentialKind.SSH_KEY, secret=secret)
+    return Credentials(kind=CredentialKind.SSH_KEY, secret=secret, passphrase=passphrase)
 
 
 def basic_auth(secret: bytes) -> Credentials:

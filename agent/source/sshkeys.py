@@ -30,6 +30,8 @@ _LOCKED: Final = (
 )
 NOT_OPENED: Final = "the passphrase does not open the SSH private key"
 _NOT_A_KEY: Final = "not a private key in PEM or OpenSSH form"
+_DAMAGED: Final = f"{_NOT_A_KEY}: it is cut off or damaged"
+_UNSUPPORTED: Final = "this kind of SSH key is not supported: use Ed25519"
 
 
 def prepared(credentials: Credentials) -> Credentials:
@@ -42,6 +44,11 @@ def prepared(credentials: Credentials) -> Credentials:
     if text.startswith(_OPENSSH):
         return _openssh(credentials, text)
     return replace(credentials, secret=_converted(text, credentials.passphrase), passphrase="")
+
+
+def is_passphrase_wrong(shown: Credentials, reason: str) -> bool:
+    """Whether libssh2 could not open a prepared key: its words are those for rubbish."""
+    return bool(shown.passphrase) and "private key file" in reason
 
 
 def _normalised(secret: bytes) -> bytes:
@@ -79,9 +86,9 @@ def _cipher(text: bytes) -> bytes:
     try:
         blob = base64.b64decode(body.replace(b"\n", b""), validate=True)
     except binascii.Error:
-        raise CredentialsError(f"{_NOT_A_KEY}: it is damaged") from None
+        raise CredentialsError(_DAMAGED) from None
     if not blob.startswith(_OPENSSH_MAGIC) or _OPENSSH_END not in text:
-        raise CredentialsError(f"{_NOT_A_KEY}: it is cut off or damaged")
+        raise CredentialsError(_DAMAGED)
     rest = blob.removeprefix(_OPENSSH_MAGIC)
     return rest[4 : 4 + int.from_bytes(rest[:4], "big")]
 
@@ -93,9 +100,9 @@ def _check_openssh(text: bytes) -> None:
     try:
         load_ssh_private_key(text, password=None)
     except UnsupportedAlgorithm:
-        raise CredentialsError("this kind of SSH key is not supported: use Ed25519") from None
+        raise CredentialsError(_UNSUPPORTED) from None
     except (ValueError, TypeError):
-        raise CredentialsError(f"{_NOT_A_KEY}: it is cut off or damaged") from None
+        raise CredentialsError(_DAMAGED) from None
 
 
 def _converted(text: bytes, passphrase: str) -> bytes:
@@ -115,7 +122,7 @@ def _converted(text: bytes, passphrase: str) -> bytes:
             serialization.NoEncryption(),
         )
     except UnsupportedAlgorithm:
-        raise CredentialsError("this kind of SSH key is not supported: use Ed25519") from None
+        raise CredentialsError(_UNSUPPORTED) from None
     except (ValueError, TypeError):
-        reason = NOT_OPENED if encrypted else f"{_NOT_A_KEY}: it is cut off or damaged"
+        reason = NOT_OPENED if encrypted else _DAMAGED
         raise CredentialsError(reason) from None
