@@ -117,11 +117,10 @@ def basic_auth(secret: bytes) -> Credentials:
 
 
 def bearer_token(secret: bytes) -> Credentials:
-    """Make credentials from a token (secret type ``BearerToken``); a newline at its end is none."""
-    token = secret.removesuffix(b"\n").removesuffix(b"\r")
-    if not token.strip() or any(byte <= 0x20 or byte >= 0x7F for byte in token):
-        raise CredentialsError("a bearer token is one word of ASCII characters, and not empty")
-    return Credentials(kind=CredentialKind.BEARER, secret=token)
+    """Make credentials from a token (secret type ``BearerToken``); raise CredentialsError."""
+    if not secret.strip():
+        raise CredentialsError("the bearer token is empty")
+    return Credentials(kind=CredentialKind.BEARER, secret=secret.strip())
 
 
 def for_url(credentials: Credentials, url: GitUrl) -> Credentials:

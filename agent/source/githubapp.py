@@ -7,21 +7,23 @@ installation"). It is used as the password of ``x-access-token``. Nothing is wri
 
 from __future__ import annotations
 
-import ssl
+import os
 import time
 from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
+from yarl import URL
 
 from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import CredentialsError
+from agent.source.httpfailures import CONNECTION_ERRORS
+from agent.source.proxies import Proxy, parse_proxy, proxy_in
+from agent.source.sessions import Route, Sent, Session, Sessions
 
 DEFAULT_BASE_URL: Final = "https://api.github.com"
 
@@ -31,6 +33,7 @@ USERNAME: Final = "x-access-token"
 _KEPT_UNTIL: Final = 300.0  # seconds before its end: a fetch with it must not be cut off
 _CLOCK_BEHIND: Final = 60  # seconds that GitHub's clock may be behind ours
 _LIFETIME: Final = 540  # seconds; with the above the ten minutes that GitHub allows
+_ANSWER_BYTES: Final = 1 << 20
 _TOLD: Final = 200  # characters of the server's own message
 
 
@@ -97,13 +100,19 @@ class AppTokens:
 
 
 async def _ask(app: App, given: Credentials) -> _Token:
-    jwt_text = app.json_web_token(time.time())
-    async with _Api(app, given, jwt_text) as api:
-        installation = app.installation_id or await api.installation(app.installation_owner)
-        path = f"/app/installations/{quote(installation, safe='')}/access_tokens"
-        answer = await api.call(
-            "POST", path, missing=f"the app is not installed as {installation}: {_INSTALL}"
-        )
+    app_token = app.json_web_token(time.time())
+    sessions = Sessions()  # once an hour: no connection is worth keeping
+    try:
+        async with sessions.use(Route(_proxy(app, given), given.ca)) as session:
+            api = _Api(app, given, session, app_token)
+            installation = app.installation_id or await api.installation(app.installation_owner)
+            answer = await api.call(
+                "POST",
+                f"/app/installations/{quote(installation, safe='')}/access_tokens",
+                missing=f"the app is not installed as {installation}: {_INSTALL}",
+            )
+    finally:
+        await sessions.close()
     try:
         return _Token(
             str(answer["token"]), datetime.fromisoformat(answer["expires_at"]).timestamp()
@@ -115,33 +124,14 @@ async def _ask(app: App, given: Credentials) -> _Token:
 _INSTALL: Final = "install it on the repository's owner, and check installation-id and app-id"
 
 
-class _Api(AbstractAsyncContextManager["_Api"]):
-    """A connection to one GitHub API as one app, for a few calls."""
+class _Api:
+    """One GitHub API as one app sees it."""
 
-    def __init__(self, app: App, given: Credentials, token: str) -> None:
+    def __init__(self, app: App, given: Credentials, session: Session, token: str) -> None:
         self._base_url = app.base_url
-        self._token = token
         self._given = given
-        self._session: aiohttp.ClientSession | None = None
-
-    async def __aenter__(self) -> _Api:
-        connector, self._proxy = _way(self._given)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            trust_env=not self._given.proxy,
-            timeout=aiohttp.ClientTimeout(total=None),  # the caller's deadline
-            headers={
-                "Accept": "application/vnd.github+json",
-                "Authorization": f"Bearer {self._token}",
-                "User-Agent": "lightkeeper",
-                "X-GitHub-Api-Version": "2022-11-28",
-            },
-        )
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        self._session = session
+        self._token = token
 
     async def installation(self, owner: str) -> str:
         """Return the id of the app's installation at a user or organisation."""
@@ -156,27 +146,28 @@ class _Api(AbstractAsyncContextManager["_Api"]):
 
     async def call(self, method: str, path: str, *, missing: str) -> dict[str, Any]:
         """Return the JSON of an answer; a 404 is ``missing``, or {} where that is ""."""
-        if self._session is None:
-            raise RuntimeError("the session is not open")
         url = f"{self._base_url}{path}"
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {self._token}",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
         try:
             async with self._session.request(
-                method, url, proxy=self._proxy, allow_redirects=False
+                method, URL(url, encoded=True), headers=headers, body=None, sent=Sent()
             ) as response:
-                body = await response.read()
-                status, headers = response.status, response.headers
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+                body = await response.content.read(_ANSWER_BYTES)
+        except CONNECTION_ERRORS as error:
             reason = self._given.scrub(str(error)) or type(error).__name__
             raise CredentialsError(f"{url} cannot be reached: {reason}") from None
-        if status == 404 and not missing:
+        if response.status == 404 and not missing:
             return {}
-        if status >= 300:
-            raise CredentialsError(self._refusal(url, status, body, headers, missing))
+        if response.status >= 300:
+            reason = self._refusal(response.status, body, response.headers, missing)
+            raise CredentialsError(f"{url} answered {reason}")
         return _object(body)
 
-    def _refusal(
-        self, url: str, status: int, body: bytes, headers: Mapping[str, str], missing: str
-    ) -> str:
+    def _refusal(self, status: int, body: bytes, headers: Mapping[str, str], missing: str) -> str:
         said = str(_object(body).get("message", ""))[:_TOLD].replace(self._token, "***")
         why = {
             401: "app-id and private key do not belong together, or the clock is wrong"
@@ -184,24 +175,19 @@ class _Api(AbstractAsyncContextManager["_Api"]):
             403: "the app is suspended, or may not read contents: check it on GitHub",
             404: missing,
         }.get(status, "try again later" if status >= 500 else "check base-url")
-        return f"{url} answered {status} {said}: {why}".replace(" :", ":")
+        return f"{status}{' ' if said else ''}{said}: {why}"
 
 
-def _way(given: Credentials) -> tuple[aiohttp.BaseConnector, str | None]:
-    """Return the connector to GitHub, and the proxy that aiohttp itself talks to."""
-    context = ssl.create_default_context()
-    if given.ca:
-        try:
-            context = ssl.create_default_context(cadata=given.ca.decode(errors="replace"))
-        except (ssl.SSLError, ValueError):
-            raise CredentialsError("the track's ca holds no certificates in PEM form") from None
-    if given.proxy.startswith("socks"):
-        from aiohttp_socks import ProxyConnector
-
-        remote_dns = not given.proxy.startswith("socks5://")
-        url = given.proxy.replace("socks5h://", "socks5://", 1)
-        return ProxyConnector.from_url(url, ssl=context, rdns=remote_dns), None
-    return aiohttp.TCPConnector(ssl=context), given.proxy or None
+def _proxy(app: App, given: Credentials) -> Proxy | None:
+    """Return the proxy on the way to GitHub: the track's, else the environment's."""
+    api = URL(app.base_url)
+    text = given.proxy or proxy_in(
+        os.environ, scheme=api.scheme, host=api.host or "", port=api.port
+    )
+    try:
+        return parse_proxy(text) if text else None
+    except ValueError as error:
+        raise CredentialsError(f"the proxy on the way to {app.base_url}: {error}") from None
 
 
 def _clock(date: str) -> str:

@@ -6,9 +6,10 @@ track says (host keys, authorities, client certificate, proxy) is laid over it, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Final, Protocol
 
 from agent.source.credentials import Credentials
 from agent.source.errors import CredentialsError
@@ -19,6 +20,11 @@ from agent.source.url import GitUrl
 
 KeyReader = Callable[[bytes], Credentials]
 """``ssh_key``, ``basic_auth`` or ``bearer_token``: what the bytes of a place are."""
+
+
+_PRIVATE_KEY: Final = re.compile(
+    rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----.*?-----END (?:[A-Z]+ )*PRIVATE KEY-----\n?", re.S
+)
 
 
 class Key(Protocol):
@@ -177,11 +183,14 @@ class PlacedCredentials:
         certificate = await self.client_certificate.read()
         if b"BEGIN CERTIFICATE" not in certificate:
             raise self.client_certificate.refuse("client-certificate is no certificate in PEM form")
-        key = await self.client_key.read() if self.client_key else certificate
-        if b"PRIVATE KEY" not in key:
-            place = self.client_key or self.client_certificate
-            raise place.refuse("the client certificate comes without its private key in PEM form")
-        return certificate, key
+        if self.client_key is not None:
+            return certificate, await _filled(self.client_key, "client-key")
+        keys = _PRIVATE_KEY.findall(certificate)
+        if not keys:
+            raise self.client_certificate.refuse(
+                "there is no private key beside the client's certificate: name it with client-key"
+            )
+        return _PRIVATE_KEY.sub(b"", certificate), keys[0]
 
     def _forget(self) -> None:
         self.tokens.forget()
