@@ -26,6 +26,7 @@ from agent.source.errors import (
     FetchTimeout,
     MirrorDamaged,
     PathNotFound,
+    ProxyError,
     ReferenceNotFound,
     SourceError,
 )
@@ -131,7 +132,7 @@ class GitSource:
         credentials = await self._access.begin(deadline, fresh=fresh)
         try:
             snapshot = await self._look(credentials, deadline)
-        except AuthError:
+        except (AuthError, ProxyError):
             renewed = await self._access.after_refusal(deadline)
             if renewed is None:
                 raise

@@ -64,6 +64,13 @@ class SshServer:
         public = key.with_name(f"{key.name}.pub").read_text()
         (self.folder / "authorized_keys").write_text(public)
 
+    def renew_host_key(self) -> None:
+        """Come back as another server on the same port, as after a reinstallation."""
+        self.stop()
+        self._host_key.unlink()
+        self._host_key = generate_key(self._host_key)
+        self.start()
+
     def url(self, repository: Path) -> str:
         """Return the ssh URL of a repository."""
         return f"ssh://{self.user}@127.0.0.1:{self.port}{repository}"
