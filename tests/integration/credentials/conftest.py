@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
 from agent.config.load import load
 from agent.kube.client import Client
@@ -14,18 +15,26 @@ from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
 from agent.source.githubapp import USERNAME
 from tests.controlplane.kubectl import Kubectl
+from tests.gitservers.forge import Forge
 from tests.gitservers.https import HttpsServer
 from tests.gitservers.proxies import ProxyServer
+from tests.gitservers.sshd import SshServer, generate_key
+from tests.gitservers.upstream import Upstream
+from tests.integration.credentials.kinds import (
+    APP_TOKEN,
+    PASSPHRASE,
+    PASSWORD,
+    USER,
+    PutSecret,
+    Servers,
+)
 from tests.integration.kube.conftest import client
 from tests.integration.reconcile.conftest import world
 from tests.integration.source.conftest import fetcher, served, ssh_server, upstream
 
 __all__ = ["client", "fetcher", "served", "ssh_server", "upstream", "world"]
 
-USER, PASSWORD, APP_TOKEN = "ada", "c4nary:p4ssw0rd", "ghs_first"
-
 MakeSource = Callable[..., GitSource]
-PutSecret = Callable[[str, Mapping[str, bytes]], None]
 
 
 @pytest.fixture
@@ -46,6 +55,33 @@ def http_proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxyServer
     server.start()
     yield server
     server.stop()
+
+
+@pytest_asyncio.fixture
+async def forge(tmp_path: Path) -> AsyncIterator[Forge]:
+    """A forge with one app, whose token the https server lets in."""
+    folder = tmp_path / "forge"
+    folder.mkdir()
+    async with Forge(folder) as running:
+        running.tokens = [APP_TOKEN]
+        yield running
+
+
+@pytest.fixture
+def servers(
+    upstream: Upstream,
+    ssh_server: SshServer,
+    https_server: HttpsServer,
+    http_proxy: ProxyServer,
+    forge: Forge,
+    tmp_path: Path,
+) -> Iterator[Servers]:
+    """All servers, with one repository that has one file."""
+    upstream.commit({"a.yaml": "1"})
+    locked = generate_key(tmp_path / "locked", passphrase=PASSPHRASE)
+    ssh_server.authorize(ssh_server.client_key, locked)
+    yield Servers(upstream, ssh_server, locked.read_bytes(), https_server, http_proxy, forge)
+    ssh_server.authorize(ssh_server.client_key)
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from tests.eventually import eventually
 from tests.gitservers.https import HttpsServer
 from tests.gitservers.sshd import SshServer, generate_key
 from tests.gitservers.upstream import Upstream
-from tests.integration.credentials.conftest import PASSWORD, USER, MakeSource, PutSecret
+from tests.integration.credentials.conftest import MakeSource
+from tests.integration.credentials.kinds import PASSWORD, USER, PutSecret
 from tests.integration.reconcile.conftest import World
 from tests.integration.reconcile.manifests import config_map
 
