@@ -32,7 +32,7 @@ from agent.plan.ownership import Record, project
 from agent.reconcile.building import TrackBuilder
 from agent.reconcile.candidates import candidates
 from agent.reconcile.leadership import Elector
-from agent.reconcile.sources import Sources
+from agent.reconcile.sources import SecretLookup, Sources
 from agent.reconcile.status import TrackStatus
 from agent.reconcile.terms import Terms, stand_by
 from agent.source.fetcher import Fetcher
@@ -113,7 +113,6 @@ async def _built(
         return await auth.load(kubeconfig=str(settings.kubeconfig or ""), context=settings.context)
 
     fetcher = Fetcher()
-    sources = Sources(settings, fetcher, environment)
     try:
         async with (
             Transport(
@@ -122,6 +121,7 @@ async def _built(
             asyncio.TaskGroup() as watches,
         ):
             client = Client(transport)
+            sources = Sources(settings, fetcher, environment, SecretLookup(client))
             discovery = Discovery(client)
             informers = Informers(
                 client=client,

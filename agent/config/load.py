@@ -17,12 +17,13 @@ from agent.config import election
 from agent.config.errors import ConfigError, Problem
 from agent.config.lines import key_lines, line_of, show_path
 from agent.config.model import Agent, Config, LeaderElection, Track
+from agent.config.places import check_credentials, settle_namespaces
 from agent.config.schema import (
     AGENT_ALIASES,
     TRACK_REQUIRED,
+    TRACK_RETIRED,
     TRACK_SYNONYMS,
     agent_schema,
-    check_credential,
     track_schema,
 )
 from agent.config.tables import Reading, Schema, field_name, read, suggest
@@ -55,6 +56,8 @@ def load(path: Path, *, environment: Mapping[str, str], flags: Mapping[str, Any]
     overriding, elsewhere = _overrides(environment, flags, agent_schema(Paths(Path(), home)))
     values = agent.values | overriding
     _settle_scopes(tracks, values.get("namespace", ""))
+    for track in tracks:
+        settle_namespaces(track)
     leader, elsewhere = _read_election(document, environment, flags, elsewhere)
     faults += _all_faults(agent, leader, tracks)
     problems = _in_file(path, content, faults) + elsewhere
@@ -122,12 +125,13 @@ def _read_document(
         faults.append(Fault(_NO_TRACK, ("track",)))
     misplaced = dict.fromkeys(for_agent, "unknown key here, it belongs to [agent]")
     misplaced |= {k: f'unknown key, did you mean "{v}"?' for k, v in TRACK_SYNONYMS.items()}
+    misplaced |= TRACK_RETIRED
     tracks = [
         read(raw, for_track, required=TRACK_REQUIRED, unknown=misplaced) for raw in raw_tracks
     ]
     _check_names(tracks)
     for track in tracks:
-        check_credential(track)
+        check_credentials(track)
     return agent, tracks, faults
 
 

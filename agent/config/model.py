@@ -48,34 +48,80 @@ class IgnoredFields:
 
 
 class CredentialType(StrEnum):
-    """What a deploy key holds (faros.md section 4.1)."""
+    """What a deploy key holds (faros.md section 4.1; the last two are ours)."""
 
     SSH = "SSH"
     """A private key in PEM or OpenSSH form."""
     HTTP_BASIC_AUTH = "HTTPBasicAuth"
     """``<username>:<password>``, split at the first colon."""
+    BEARER_TOKEN = "BearerToken"  # noqa: S105 it is the name of a type
+    """A token that is sent as it is."""
+    GITHUB_APP = "GitHubApp"
+    """The private key of a GitHub App, with which short-lived tokens are asked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeployKey:
-    """Where a repository's credential is. Exactly one of ``file`` and ``env`` is set."""
+class Place:
+    """Where a secret is. Exactly one of ``file``, ``env`` and ``secret_name`` is set."""
 
     file: Path | None = None
-    """A file, read anew at each use so that a rotated key works. Default none."""
+    """A file, read anew at each use so that a rotated secret works. Default none."""
     env: str = ""
     """Name of an environment variable. Default none."""
-    type: CredentialType = CredentialType.SSH
-    """What is in it. Default SSH, as in Faros; it must fit the repository's URL."""
+    secret_name: str = ""
+    """Name of a Kubernetes Secret. Default none."""
+    secret_namespace: str = ""
+    """Namespace of that Secret. Default: the track's own, where its scope is one namespace."""
+    key: str = ""
+    """Which value of that Secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KnownHosts:
-    """Where the host keys of an SSH server are. Exactly one of ``file`` and ``env`` is set."""
+class DeployKey(Place):
+    """Where a repository's credential is, and what it is.
 
-    file: Path | None = None
-    """A file of known_hosts lines, as ``ssh-keyscan`` prints them. Default none."""
-    env: str = ""
-    """Name of an environment variable with such lines. Default none."""
+    A Secret without ``key``, or a folder, is read whole: what its keys are called says what it
+    holds, as in a Secret for Flux (flux.md section 1.1).
+    """
+
+    dir: Path | None = None
+    """A folder with a file for each key of such a Secret, as one is mounted. Default none."""
+    type: CredentialType | None = CredentialType.SSH
+    """What is in the place. Default SSH, as in Faros; it must fit the repository's URL. None where
+    a Secret or a folder is read whole."""
+    passphrase: Place | None = None
+    """Where the passphrase of an SSH key is. Default none: the key is not encrypted."""
+    app_id: str = ""
+    """Id, or client id, of a GitHub App. No default."""
+    installation_id: str = ""
+    """Id of the GitHub App's installation; this or ``installation_owner``."""
+    installation_owner: str = ""
+    """The user or organisation that has the GitHub App installed."""
+    base_url: str = ""
+    """API of a GitHub Enterprise server. Default https://api.github.com."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of a Secret or of a folder is meant, not one value."""
+        return self.dir is not None or bool(self.secret_name and not self.key)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy(Place):
+    """Where the URL of a proxy is; in a place it may carry ``user:password``.
+
+    A Secret without ``key``, or a folder, is read whole: ``address``, ``username``, ``password``.
+    """
+
+    dir: Path | None = None
+    """A folder with a file for each key of such a Secret. Default none."""
+    url: str = ""
+    """The URL itself, which then has no credential in it. Default none."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all of a Secret or of a folder is meant, not one value."""
+        return self.dir is not None or bool(self.secret_name and not self.key)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,10 +191,16 @@ class Track:
     writes them. Default none."""
     deploy_key: DeployKey | None = None
     """Credential of the repository. Default none, anonymous."""
-    known_hosts: KnownHosts | None = None
+    known_hosts: Place | None = None
     """Host keys for ssh. Default none: the user's and the system's known_hosts."""
-    ca_file: Path | None = None
-    """PEM bundle that https servers are checked against. Default "", the system's."""
+    ca: Place | None = None
+    """PEM bundle that https servers are checked against. Default none, the system's."""
+    client_certificate: Place | None = None
+    """PEM certificate, with its chain, that is shown to an https server. Default none."""
+    client_key: Place | None = None
+    """PEM private key of the client certificate. Default none: it is in the same place."""
+    proxy: Proxy | None = None
+    """Proxy on the way to the server. Default none: what the environment says."""
 
     @property
     def scope_namespace(self) -> str:

@@ -5,13 +5,11 @@ Pure. A test holds these tables and the fields of ``model`` equal.
 
 from __future__ import annotations
 
-from functools import partial
-
-from agent.config import values
-from agent.config.model import CredentialType, DeployKey, IgnoredFields, KnownHosts
-from agent.config.repository import repository, transport
-from agent.config.tables import Reading, Schema, read
-from agent.config.values import Converter, Fault, Invalid, Paths
+from agent.config import places, values
+from agent.config.model import IgnoredFields
+from agent.config.repository import repository
+from agent.config.tables import Schema, read
+from agent.config.values import Converter, Invalid, Paths
 
 AGENT_ALIASES = {"repository-dir": "state-dir"}
 """Other spellings of ``[agent]`` keys, flags and variables; of both, only one may be given."""
@@ -24,8 +22,13 @@ TRACK_SYNONYMS = {
     **dict.fromkeys(("ref", "branch", "tag", "commit", "revision"), "reference"),
     **dict.fromkeys(("path", "subpath", "directory"), "sub-path"),
     **dict.fromkeys(("namespace", "target-namespace"), "scope"),
+    **dict.fromkeys(("secretRef", "secret-ref"), "deploy-key"),
+    **dict.fromkeys(("proxySecretRef", "proxy-secret-ref"), "proxy"),
 }
 """What other tools call keys of a track; only answered with the name they have here."""
+
+TRACK_RETIRED = {"ca-file": 'now written as a place: ca = { file = "…" }'}
+"""Keys of a track that there were, and what is written instead."""
 
 _FIELDS_SCHEMA: Schema = {
     "kind": values.kind,
@@ -37,19 +40,6 @@ _FIELDS_REQUIRED = ("kind", "pointers")
 
 _SHORTEST_PERIOD = 1.0  # seconds; below it the polls themselves are the load
 _SHORTEST_TIMEOUT = 0.001  # seconds
-
-_ONE_PLACE = "needs exactly one of file and env"
-_LATER = "a Secret reference is not supported yet, use file or env"
-_INLINE = "unknown key, and secrets are never inline: use file or env"
-_ANSWERS = {
-    **dict.fromkeys(("secret-name", "secret-namespace", "secret-ref", "key"), _LATER),
-    **dict.fromkeys(("password", "username", "token", "value", "private-key"), _INLINE),
-}
-_CREDENTIAL_OF = {
-    "ssh": CredentialType.SSH,
-    "https": CredentialType.HTTP_BASIC_AUTH,
-    "http": CredentialType.HTTP_BASIC_AUTH,
-}
 
 
 def agent_schema(paths: Paths) -> dict[str, Converter]:
@@ -70,7 +60,7 @@ def agent_schema(paths: Paths) -> dict[str, Converter]:
 
 def track_schema(paths: Paths) -> dict[str, Converter]:
     """Return the keys of a ``[[track]]``."""
-    place = {"file": paths.of_secret, "env": values.environment_name}
+    place = places.place(paths)
     return {
         "name": values.label,
         "repository": repository,
@@ -85,9 +75,12 @@ def track_schema(paths: Paths) -> dict[str, Converter]:
         "ignore-fields": values.listing(
             _ignored_fields, example='[{ kind = "…", pointers = ["…"] }]'
         ),
-        "deploy-key": partial(_secret, DeployKey, {**place, "type": values.credential_type}),
-        "known-hosts": partial(_secret, KnownHosts, place),
-        "ca-file": paths.optional,
+        "deploy-key": places.deploy_key(paths),
+        "known-hosts": place,
+        "ca": place,
+        "client-certificate": place,
+        "client-key": place,
+        "proxy": places.proxy(paths),
     }
 
 
@@ -97,36 +90,3 @@ def _ignored_fields(raw: object) -> IgnoredFields:
     if reading.faults:
         raise Invalid(*reading.faults)
     return IgnoredFields(**reading.values)
-
-
-def _secret(model: type[DeployKey | KnownHosts], schema: Schema, raw: object) -> object:
-    """Take a table that says where a secret is."""
-    reading = read(raw, schema, unknown=_ANSWERS)
-    both_or_none = isinstance(raw, dict) and ("file" in raw) == ("env" in raw)
-    if both_or_none and not (raw and reading.faults):
-        reading.faults.append(Fault(_ONE_PLACE))
-    if reading.faults:
-        raise Invalid(*reading.faults)
-    return model(**reading.values)
-
-
-def check_credential(track: Reading) -> None:
-    """Add a fault when the deploy key cannot be what the repository's URL asks for.
-
-    Faros ignored such a key silently, and the fetch then failed for another reason.
-    """
-    key, url = track.values.get("deploy_key"), track.values.get("repository")
-    if not isinstance(key, DeployKey) or not isinstance(url, str):
-        return
-    reached_by = transport(url)
-    wanted = _CREDENTIAL_OF.get(reached_by)
-    if wanted is None:
-        message = f"a {reached_by} repository takes no credential, remove it"
-    elif key.type is not wanted:
-        message = (
-            f"its type is {key.type.value}, but the repository is reached by {reached_by}: "
-            f'set type = "{wanted.value}" or change the URL'
-        )
-    else:
-        return
-    track.faults.append(Fault(message, ("deploy-key",)))

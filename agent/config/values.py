@@ -289,7 +289,7 @@ def credential_type(value: object) -> CredentialType:
     try:
         return CredentialType(text(value))
     except ValueError as error:
-        expected = f'expected "{CredentialType.SSH}" or "{CredentialType.HTTP_BASIC_AUTH}"'
+        expected = f"expected one of {', '.join(CredentialType)}"
         raise invalid("not a type of credential", expected) from error
 
 

@@ -86,7 +86,7 @@ class Track:
 
         An unchanged tree that is in step costs the poll and nothing else, unless ``resync``.
         """
-        snapshot = await self._parts.source.poll()
+        snapshot = await self._parts.source.poll(fresh=resync)
         with log.bind(track=self.name, revision=str(snapshot.revision or "")):
             if not resync and self._is_done(snapshot):
                 return self.status

@@ -75,19 +75,27 @@ class Credentials:
 class CredentialProvider(Protocol):
     """Where a track's credentials come from."""
 
-    async def get(self) -> Credentials:
-        """Return the credentials as they are now: called at each poll, so rotation works.
+    async def get(self, *, fresh: bool) -> Credentials:
+        """Return the credentials: called at each poll, so rotation works.
 
-        Raises CredentialsError, whose message says what is missing and never quotes a secret.
+        What is dear to read may be remembered from an earlier call, unless ``fresh``. Raises
+        CredentialsError, whose message says what is missing and never quotes a secret.
+        """
+        ...
+
+    def refused(self) -> bool:
+        """Hear that the server refused the last credentials, and forget what was remembered.
+
+        Returns True when they were remembered, at least in part, so that a new look may help.
         """
         ...
 
 
-def ssh_key(secret: bytes) -> Credentials:
-    """Make credentials from a private key's bytes (secret type ``SSH``)."""
+def ssh_key(secret: bytes, passphrase: str = "") -> Credentials:
+    """Make credentials from a private key's bytes (secret type ``SSH``); raise CredentialsError."""
     if not secret.strip():
         raise CredentialsError("the SSH private key is empty")
-    return Credentials(kind=CredentialKind.SSH_KEY, secret=secret)
+    return Credentials(kind=CredentialKind.SSH_KEY, secret=secret, passphrase=passphrase)
 
 
 def basic_auth(secret: bytes) -> Credentials:
@@ -106,6 +114,13 @@ def basic_auth(secret: bytes) -> Credentials:
     except UnicodeDecodeError:
         raise CredentialsError("the username of an HTTPBasicAuth secret is not UTF-8") from None
     return Credentials(kind=CredentialKind.BASIC, username=name, secret=password)
+
+
+def bearer_token(secret: bytes) -> Credentials:
+    """Make credentials from a token (secret type ``BearerToken``); raise CredentialsError."""
+    if not secret.strip():
+        raise CredentialsError("the bearer token is empty")
+    return Credentials(kind=CredentialKind.BEARER, secret=secret.strip())
 
 
 def for_url(credentials: Credentials, url: GitUrl) -> Credentials:

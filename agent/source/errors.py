@@ -14,6 +14,7 @@
     ├── PathNotFound         the revision has no manifest file under the sub-path
     └── RulesUnreadable      a .sourceignore cannot be read, so which files count is unknown
     CredentialsError         a credential cannot be read; the source turns it into an AuthError
+    └── SecretError          ... out of a Kubernetes Secret
     MirrorDamaged            the copy on disk is broken; handled by rebuilding it, never shown alone
 
 Every message is ``URL: reason; hint``, the URL without user, password or query.
@@ -29,7 +30,7 @@ CHECK_KEY: Final = (
     "check the track's deploy-key: is it this repository's, still valid, of the right type"
 )
 CHECK_AUTHORITY: Final = (
-    "add the server's certificate authority to the track's ca-file, or to the machine's bundle "
+    "add the server's certificate authority to the track's ca, or to the machine's bundle "
     "(SSL_CERT_FILE)"
 )
 CHECK_WAY: Final = "check the URL and that the server can be reached from here"
@@ -113,6 +114,10 @@ class RulesUnreadable(SourceError):
 
 class CredentialsError(AgentError):
     """A credential cannot be read or makes no sense; the message never quotes it."""
+
+
+class SecretError(CredentialsError):
+    """A Kubernetes Secret cannot be read, or what is in it makes no sense."""
 
 
 class MirrorDamaged(AgentError):

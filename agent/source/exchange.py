@@ -135,7 +135,8 @@ class Exchange:
             raise AuthError(url.redacted(), str(error)) from error
         except CONNECTION_ERRORS as error:
             host = call.url.host or ""
-            raise connection_failure(error, url=url, host=host, proxy=proxy) from error
+            # Not "from error": aiohttp's errors carry the request, and that the password.
+            raise connection_failure(error, url=url, host=host, proxy=proxy) from None
 
 
 def proxy_of(

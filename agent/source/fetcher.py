@@ -19,7 +19,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
-from agent.source import known_hosts
+from agent.source import known_hosts, sshkeys
 from agent.source.credentials import Credentials
 from agent.source.errors import (
     CHECK_KEY,
@@ -229,6 +229,8 @@ def _error_of(failure: Failure, request: Request, url: GitUrl) -> SourceError | 
         return MirrorDamaged(failure.reason)
     if failure.kind == "host-key":
         return _host_key_error(request.credentials.known_hosts, url)
+    if sshkeys.is_passphrase_wrong(request.credentials, failure.reason):
+        return AuthError(shown, sshkeys.NOT_OPENED, hint="check the deploy-key's passphrase")
     if failure.kind == "auth":
         return AuthError(shown, failure.reason, hint=hint)
     if failure.kind == "object-format":

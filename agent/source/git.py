@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
-import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -21,20 +20,20 @@ from typing import Final, ParamSpec, TypeVar
 from agent.manifest.errors import IgnoreFileError
 from agent.manifest.ignore import IgnoreRules
 from agent.manifest.paths import clean_sub_path, is_manifest_path
-from agent.source.credentials import CredentialProvider, Credentials, for_url
+from agent.source.access import Access
+from agent.source.credentials import CredentialProvider, Credentials
 from agent.source.errors import (
     AuthError,
-    CredentialsError,
     FetchError,
     FetchTimeout,
     MirrorDamaged,
     PathNotFound,
+    ProxyError,
     ReferenceNotFound,
     RulesUnreadable,
     SourceError,
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
-from agent.source.known_hosts import keyscan_command, machine_known_hosts
 from agent.source.mirror import Contents, Mirror, Record
 from agent.source.resolve import Target, is_range, resolve, wanted_commit
 from agent.source.snapshot import Snapshot, TreeFile, Trust
@@ -81,7 +80,7 @@ class GitSource:
             rules=IgnoreRules.configured(ignore),
             identity="\n".join(ignore),
         )
-        self._credentials = credentials
+        self._access = Access(self._url, credentials)
         self._timeout = timeout
         self._fetcher = fetcher
         self._mirror = Mirror(state_dir / "repositories" / self._url.mirror_name())
@@ -95,14 +94,15 @@ class GitSource:
         """The repository's URL, redacted."""
         return self._url.redacted()
 
-    async def poll(self) -> Snapshot:
+    async def poll(self, *, fresh: bool = False) -> Snapshot:
         """Ask the remote, fetch what moved, and say what is there.
 
+        Credentials are remembered as long as polls go well, unless they shall be ``fresh``.
         Never raises for what is wrong with the source: it is the snapshot's ``error``, and the
         files are then those of the last good revision (STALE), or none (UNREADABLE, EMPTY).
         """
         try:
-            return await self._poll(Deadline.after(self._timeout))
+            return await self._poll(Deadline.after(self._timeout), fresh=fresh)
         except SourceError as error:
             good = self._good or await self.last_good()
             if good is None:
@@ -141,43 +141,31 @@ class GitSource:
         """Forget what was read; the workers are the fetcher's, which its owner closes."""
         self._last = self._good = None
 
-    async def _poll(self, deadline: Deadline) -> Snapshot:
-        credentials = await self._ready_credentials(deadline)
-        target = await self._resolve(credentials, deadline)
-        checked_at = time.time()
-        last = self._last
-        if last is not None and _is_at(last, target):
-            trust = Trust.EMPTY if last.trust is Trust.EMPTY else Trust.UNCHANGED
-            snapshot = replace(last, trust=trust, checked_at=checked_at)
-        else:
-            async with self._exclusive(deadline):
-                snapshot = await self._advance(target, credentials, deadline, checked_at)
+    async def _poll(self, deadline: Deadline, *, fresh: bool) -> Snapshot:
+        credentials = await self._access.begin(deadline, fresh=fresh)
+        try:
+            snapshot = await self._look(credentials, deadline)
+        except (AuthError, ProxyError):
+            renewed = await self._access.after_refusal(deadline)
+            if renewed is None:
+                raise
+            snapshot = await self._look(renewed, deadline)
+        self._access.worked()
         self._last = snapshot
         if snapshot.may_prune:
             self._good = snapshot
         return snapshot
 
-    async def _ready_credentials(self, deadline: Deadline) -> Credentials:
-        try:
-            async with asyncio.timeout(deadline.left()):
-                given = await self._credentials.get()
-        except TimeoutError:
-            raise timed_out(self._url, deadline) from None
-        except CredentialsError as error:
-            raise AuthError(self.url, f"unable to retrieve git credentials: {error}") from error
-        credentials = for_url(given, self._url)
-        if not self._url.is_ssh or credentials.known_hosts.strip():
-            return credentials
-        trusted = await asyncio.to_thread(machine_known_hosts, os.environ)
-        if not trusted.strip():
-            command = keyscan_command(self._url.host, self._url.port)
-            raise AuthError(
-                self.url,
-                "there is no known_hosts, so the server's host key cannot be verified",
-                hint=f"make one with `{command} > known_hosts`, compare the fingerprint with the "
-                "server's owner, and give it to the track or put it in ~/.ssh/known_hosts",
-            )
-        return replace(credentials, known_hosts=trusted)
+    async def _look(self, credentials: Credentials, deadline: Deadline) -> Snapshot:
+        target = await self._resolve(credentials, deadline)
+        checked_at = time.time()
+        last = self._last
+        if last is not None and _is_at(last, target):
+            trust = Trust.EMPTY if last.trust is Trust.EMPTY else Trust.UNCHANGED
+            return replace(last, trust=trust, checked_at=checked_at)
+        credentials = await self._access.for_fetch(deadline)
+        async with self._exclusive(deadline):
+            return await self._advance(target, credentials, deadline, checked_at)
 
     async def _resolve(self, credentials: Credentials, deadline: Deadline) -> Target:
         listing = await self._fetcher.list_refs(

@@ -33,7 +33,7 @@ def client_context(*, ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLConte
 def _trust(context: ssl.SSLContext, ca: bytes) -> None:
     try:
         # Bundles carry comments in any language; a certificate is ASCII.
-        context.load_verify_locations(cadata=ca.decode("ascii", errors="replace"))
+        context.load_verify_locations(cadata=ca.decode("ascii", errors="ignore"))
     except (ssl.SSLError, ValueError) as error:
         raise CredentialsError(
             f"the certificate authorities are not in PEM form: {_reason(error)}"

@@ -140,6 +140,8 @@ def _fetch(request: FetchRef) -> Answer:
         remote.fetch([request.refspec], callbacks=callbacks, depth=request.depth)
     finally:
         mirror.free()  # the garbage collector would keep packs open that others have removed
+        # Nobody reads it, and it names the URL, with the gateway's token in it.
+        Path(request.mirror, "FETCH_HEAD").unlink(missing_ok=True)
     return Fetched()
 
 

@@ -11,7 +11,8 @@ from agent.reconcile.status import FETCHED, PARSED
 from agent.source.credentials import CredentialKind, Credentials, basic_auth, for_url, ssh_key
 from agent.source.errors import CredentialsError
 from agent.source.git import GitSource
-from agent.source.providers import File, Place, PlacedCredentials, Variable
+from agent.source.places import File, Place, Variable
+from agent.source.providers import PlacedCredentials, PlacedKey
 from agent.source.snapshot import Snapshot, Trust
 from agent.source.url import parse_url
 from tests.acceptance.evidence import condition, events, messages, reached, reasons, verdict
@@ -252,7 +253,7 @@ async def test_item_08_what_stands_before_a_broken_document_is_applied(world: Wo
 
 async def test_item_09_without_a_deploy_key_there_are_no_credentials() -> None:
     """Nothing configured gives no credentials, which is not an error."""
-    assert await PlacedCredentials(None, ssh_key).get() == Credentials()
+    assert await PlacedCredentials().get(fresh=True) == Credentials()
 
 
 async def test_item_09_a_valid_key_is_read(tmp_path: Path) -> None:
@@ -261,13 +262,13 @@ async def test_item_09_a_valid_key_is_read(tmp_path: Path) -> None:
     Where Faros names a Secret and a key in it, a file (a mounted Secret) or a variable stands.
     """
     path = tmp_path / "id_ed25519"
-    provider = PlacedCredentials(File(path), ssh_key)
+    provider = PlacedCredentials(PlacedKey(File(path), ssh_key))
     for secret in (b"first", b"rotated"):
         path.write_bytes(secret)
-        assert await provider.get() == ssh_key(secret)
-    assert await PlacedCredentials(Variable("KEY", {"KEY": "first"}), ssh_key).get() == ssh_key(
-        b"first"
-    )
+        assert await provider.get(fresh=True) == ssh_key(secret)
+    assert await PlacedCredentials(PlacedKey(Variable("KEY", {"KEY": "first"}), ssh_key)).get(
+        fresh=True
+    ) == ssh_key(b"first")
 
 
 async def test_item_09_a_missing_secret_is_said(ssh: Remote, track: Track, tmp_path: Path) -> None:
@@ -277,18 +278,23 @@ async def test_item_09_a_missing_secret_is_said(ssh: Remote, track: Track, tmp_p
         "environment variable KEY is not set": Variable("KEY", {}),
     }
     for reason, place in places.items():
-        source = track(ssh, credentials=PlacedCredentials(place, ssh_key))
+        source = track(ssh, credentials=PlacedCredentials(PlacedKey(place, ssh_key)))
         said = await error_of(source)
         url = parse_url(ssh.url).redacted()
         assert said == f"{url}: unable to retrieve git credentials: {reason}"
 
 
+ONE_PLACE = "needs exactly one of file, env, secret-name and dir"
 INCOMPLETE = {
-    "{}": "track[0].deploy-key: needs exactly one of file and env",
-    '{ type = "SSH" }': "track[0].deploy-key: needs exactly one of file and env",
-    '{ file = "/k", env = "K" }': "track[0].deploy-key: needs exactly one of file and env",
+    "{}": f"track[0].deploy-key: {ONE_PLACE}",
+    '{ type = "SSH" }': f"track[0].deploy-key: {ONE_PLACE}",
+    '{ file = "/k", env = "K" }': f"track[0].deploy-key: {ONE_PLACE}",
+    '{ key = "id_rsa" }': "track[0].deploy-key: both SecretName and Key must be set when using "
+    "DeployKey: secret-name is missing",
+    '{ secret-name = "s", key = "k" }': "track[0].deploy-key.secret-namespace: no SecretNamespace "
+    "set for DeployKey: the track is not of one namespace, name it",
     '{ file = "/k", type = "PGP" }': "track[0].deploy-key.type: not a type of credential, "
-    'expected "SSH" or "HTTPBasicAuth"',
+    "expected one of SSH, HTTPBasicAuth, BearerToken, GitHubApp",
 }
 
 
@@ -298,8 +304,8 @@ async def test_item_09_an_incomplete_deploy_key_is_refused(
 ) -> None:
     """Faros: "both SecretName and Key must be set when using DeployKey", found at a reconcile.
 
-    Here it is found before the start. secretNamespace has no counterpart: a file and a variable
-    are in no namespace, so neither its default nor its being required can be got wrong.
+    Here it is found before the start, and only the name of the Secret is asked for: one without
+    a key is read whole, as Flux does.
     """
     track = f'[[track]]\nname = "t"\nrepository = "{SSH_URL}"\ndeploy-key = {key}\n'
     assert problems(tmp_path, track) == [f"c.toml:4: {expected}"]

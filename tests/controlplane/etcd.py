@@ -65,6 +65,15 @@ class Etcd:
         answer = self._call("range", {"key": _text(key)})
         return b"".join(base64.b64decode(found["value"]) for found in answer.get("kvs", []))
 
+    def dump(self, prefix: str) -> dict[str, bytes]:
+        """Return everything stored under keys that start with a prefix."""
+        query = {"key": _text(prefix), "range_end": _text(_end(prefix))}
+        found = self._call("range", query).get("kvs", [])
+        return {
+            base64.b64decode(entry["key"]).decode(): base64.b64decode(entry["value"])
+            for entry in found
+        }
+
     def delete(self, key: str) -> None:
         """Delete one key. The API server and its watchers see that the object is gone."""
         self._call("deleterange", {"key": _text(key)})

@@ -176,6 +176,10 @@ class ControlPlane:
         """What etcd holds of an object, such as ``/registry/secrets/NAMESPACE/NAME``."""
         return self._etcd.get(key)
 
+    def everything_stored(self) -> dict[str, bytes]:
+        """What etcd holds of all objects, by key."""
+        return self._etcd.dump("/registry/")
+
     # --- what clients asked ----------------------------------------------------------------------
 
     def mark(self) -> int:

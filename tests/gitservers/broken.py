@@ -36,10 +36,11 @@ async def listener(*, trickle: bool) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def stuck(port: int, *, after: int) -> AsyncIterator[int]:
+async def stuck(port: int, *, after: int, cut: bool = False) -> AsyncIterator[int]:
     """Listen on a loopback port, yielded, before the real server on ``port``.
 
-    Of what the server says ``after`` bytes are passed on, and then nothing any more.
+    Of what the server says ``after`` bytes are passed on, and then nothing any more;
+    with ``cut`` the connection is reset there.
     """
     writers: set[asyncio.StreamWriter] = set()
 
@@ -48,9 +49,14 @@ async def stuck(port: int, *, after: int) -> AsyncIterator[int]:
         writers.update((writer, far_writer))
 
         async def answer() -> None:
-            with suppress(OSError, asyncio.IncompleteReadError):
-                writer.write(await far_reader.readexactly(after))
-                await writer.drain()
+            left = after
+            with suppress(OSError):
+                while left and (part := await far_reader.read(left)):
+                    left -= len(part)
+                    writer.write(part)
+                    await writer.drain()
+                if cut:
+                    writer.transport.abort()
 
         async with asyncio.TaskGroup() as tasks:
             answering = tasks.create_task(answer())

@@ -176,6 +176,11 @@ class HttpsServer:
             os.killpg(process.pid, signal.SIGTERM)  # fcgiwrap's children outlive it otherwise
             process.wait(10)
 
+    def let_in(self, users: dict[str, str]) -> None:
+        """Let in these users from now on, and no others; for a server that was made with some."""
+        lines = [f"{n}:{_openssl('passwd', '-apr1', p)}\n" for n, p in users.items()]
+        (self.folder / "users").write_text("".join(lines))
+
     def _server(self, door: Door) -> str:
         certificate = {"expired": "expired", "misnamed": "misnamed"}.get(door, "server")
         inside = [
@@ -200,6 +205,5 @@ class HttpsServer:
             return f'if ($http_authorization != "Bearer {TOKEN}") {{ return 401; }}'
         if door != "basic" or not self._users:
             return ""
-        lines = [f"{n}:{_openssl('passwd', '-apr1', p)}\n" for n, p in self._users.items()]
-        (self.folder / "users").write_text("".join(lines))
+        self.let_in(self._users)
         return f"auth_basic git; auth_basic_user_file {self.folder}/users;"

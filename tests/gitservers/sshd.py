@@ -59,10 +59,17 @@ class SshServer:
         kind, blob = key.with_name(f"{key.name}.pub").read_text().split()[:2]
         return f"[127.0.0.1]:{self.port} {kind} {blob}\n"
 
-    def authorize(self, key: Path) -> None:
-        """Let in ``key`` and no other."""
-        public = key.with_name(f"{key.name}.pub").read_text()
-        (self.folder / "authorized_keys").write_text(public)
+    def authorize(self, *keys: Path) -> None:
+        """Let in these keys and no other."""
+        public = [key.with_name(f"{key.name}.pub").read_text() for key in keys]
+        (self.folder / "authorized_keys").write_text("".join(public))
+
+    def renew_host_key(self) -> None:
+        """Come back as another server on the same port, as after a reinstallation."""
+        self.stop()
+        self._host_key.unlink()
+        self._host_key = generate_key(self._host_key)
+        self.start()
 
     def url(self, repository: Path) -> str:
         """Return the ssh URL of a repository."""

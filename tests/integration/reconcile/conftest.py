@@ -30,7 +30,8 @@ class World:
     """What a test about the agent needs.
 
     ``settings`` are lines of ``[agent]``, ``track`` lines of the one ``[[track]]``; ``git`` is the
-    repository's upstream. Manifests say ``NS`` where the test's own namespace belongs.
+    repository's upstream, ``repository`` another URL for it than its folder's. Manifests say
+    ``NS`` where the test's own namespace belongs.
     """
 
     namespace: str
@@ -43,6 +44,8 @@ class World:
     name: str = field(default_factory=lambda: f"agent-{token_hex(3)}")
     kubeconfig: Path | None = None
     own_state_namespace: bool = True
+    repository: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
 
     def commit(self, files: dict[str, str], *, remove: tuple[str, ...] = ()) -> str:
         """Commit files, ``NS`` replaced by the namespace."""
@@ -61,7 +64,7 @@ class World:
             *self.settings,
             "[[track]]",
             'name = "shop"',
-            f'repository = "file://{self.git.path}"',
+            f'repository = "{self.repository or f"file://{self.git.path}"}"',
             'interval = "1s"',
             *self.track,
         ]
@@ -70,14 +73,14 @@ class World:
 
     async def once(self) -> TrackStatus:
         """Make one pass, as ``run --once`` does."""
-        [status] = await app.run_once(self.config(), {})
+        [status] = await app.run_once(self.config(), self.environment)
         return status
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Run the agent for the length of a block, and end it as SIGTERM does."""
         stop = asyncio.Event()
-        task = asyncio.create_task(app.run_until(stop, self.config(), {}))
+        task = asyncio.create_task(app.run_until(stop, self.config(), self.environment))
         try:
             yield
         finally:

@@ -36,7 +36,7 @@ STALLS = [
     "socks5h-proxy-https",
     "socks5h-proxy-ssh",
 ]
-"""handshake: TLS, after part of the server's hello; answer: after TLS, in the list of refs;
+"""handshake: TLS, after part of the server's hello; answer: after it, before the last ref;
 key-exchange: ssh, after the banner and part of the proposal."""
 
 
@@ -47,7 +47,7 @@ async def hanging(
     """Yield a remote that hangs in a certain place."""
     name, _, transport = stall.rpartition("-")
     if stall in {"handshake", "answer"}:
-        # The answer begins after the server's part of the handshake, some 800 bytes.
+        # The server's part of the handshake is some 1,000 bytes.
         passed = 300 if stall == "handshake" else 1400
         async with stuck(https_server.port, after=passed) as port:
             yield replace(https, url=https.url.replace(str(https_server.port), str(port)))

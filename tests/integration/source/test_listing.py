@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from agent.source import exchange
 from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import AuthError, UnexpectedAnswer, UnsupportedRepository
 from agent.source.snapshot import Snapshot, Trust
@@ -239,6 +240,13 @@ async def test_what_is_no_git_server_is_said(
     behind: Remote, https_server: HttpsServer, track: Track, prefix: str, told: str
 ) -> None:
     _no_git(await track(_at(https_server, behind, prefix)).poll(), told)
+
+
+async def test_a_list_of_refs_without_end_is_not_read(
+    behind: Remote, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "ANSWER_LIMIT", 100)
+    _no_git(await track(behind).poll(), "the list of refs is longer than")
 
 
 async def test_a_token_that_is_no_token_is_refused_before_it_is_sent(

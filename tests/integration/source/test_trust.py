@@ -9,7 +9,8 @@ import pytest
 
 from agent.source.credentials import Credentials, basic_auth, ssh_key
 from agent.source.errors import AuthError, CredentialsError
-from agent.source.providers import File, PlacedCredentials, StaticCredentials
+from agent.source.places import File
+from agent.source.providers import PlacedCredentials, PlacedKey, StaticCredentials
 from agent.source.snapshot import Snapshot, Trust
 from tests.gitservers.https import HttpsServer
 from tests.gitservers.sshd import SshServer, generate_key
@@ -134,7 +135,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused(
     https: Remote, track: Track
 ) -> None:
     source = track(_with(https, replace(https.credentials, ca=b"")))
-    _refused(await source.poll(), "certificate of 127.0.0.1 is not trusted", "ca-file")
+    _refused(await source.poll(), "certificate of 127.0.0.1 is not trusted", "track's ca")
 
 
 async def test_one_tracks_authority_is_not_believed_for_another(
@@ -154,7 +155,9 @@ async def test_credentials_that_were_put_right_work_at_the_next_poll(
     secret.write_text("ada:wrong\n")
     source = track(
         https,
-        credentials=PlacedCredentials(File(secret), basic_auth, ca=File(https_server.authority.ca)),
+        credentials=PlacedCredentials(
+            PlacedKey(File(secret), basic_auth), ca=File(https_server.authority.ca)
+        ),
     )
     _refused(await source.poll())
     secret.write_text(f"ada:{PASSWORD}\n")
@@ -164,13 +167,15 @@ async def test_credentials_that_were_put_right_work_at_the_next_poll(
 async def test_a_secret_that_cannot_be_read_is_an_error_of_the_track(
     https: Remote, track: Track, tmp_path: Path
 ) -> None:
-    source = track(https, credentials=PlacedCredentials(File(tmp_path / "none"), ssh_key))
+    source = track(
+        https, credentials=PlacedCredentials(PlacedKey(File(tmp_path / "none"), ssh_key))
+    )
     _refused(await source.poll(), "unable to retrieve git credentials", "none: No such file")
 
 
 async def test_what_a_provider_raises_is_an_error_of_the_track(https: Remote, track: Track) -> None:
-    class Failing:
-        async def get(self) -> Credentials:
+    class Failing(StaticCredentials):
+        async def get(self, *, fresh: bool) -> Credentials:
             raise CredentialsError("Secret shop/key does not exist")
 
     source = track(https, credentials=Failing())

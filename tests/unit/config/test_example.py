@@ -20,8 +20,9 @@ from agent.config.model import (
     Config,
     DeployKey,
     IgnoredFields,
-    KnownHosts,
     LeaderElection,
+    Place,
+    Proxy,
     Track,
 )
 from agent.config.pointers import Pointer
@@ -43,7 +44,7 @@ def keys(model: type[Any]) -> set[str]:
 
 def test_the_example_loads() -> None:
     config = load(EXAMPLE, environment={}, flags={})
-    assert [track.name for track in config.tracks] == ["platform", "kube-system"]
+    assert [track.name for track in config.tracks] == ["platform", "kube-system", "shop"]
     assert config.agent == Agent()
 
 
@@ -71,7 +72,7 @@ def test_the_example_has_every_key_and_no_other(section: tuple[str], model: type
 def test_the_example_explains_each_key_before_it() -> None:
     lines = EXAMPLE.read_text().splitlines()
     for before, line in pairwise(lines):
-        if re.match(r"#[a-z-]+ = |deploy-key|known-hosts", line):
+        if re.match(r"#[a-z-]+ = |deploy-key|known-hosts|ca = |client-|proxy", line):
             assert before.startswith("# "), line
 
 
@@ -95,8 +96,9 @@ def test_a_configuration_can_be_written_back_as_it_was() -> None:
             Track(
                 name="t",
                 repository="git@h:r",
-                deploy_key=DeployKey(env="KEY"),
-                known_hosts=KnownHosts(file=Path("/hosts")),
+                deploy_key=DeployKey(env="KEY", passphrase=Place(env="PASS")),
+                known_hosts=Place(file=Path("/hosts")),
+                proxy=Proxy(url="http://proxy:3128"),
                 ignore=("docs/", "!*.json"),
                 ignore_fields=(
                     IgnoredFields(kind="Node", pointers=(Pointer(("spec", "a/b")),), name="n"),
@@ -112,8 +114,9 @@ def test_a_configuration_can_be_written_back_as_it_was() -> None:
     track = written["track"][0]
     assert set(track) == keys(Track)
     assert track["prune-limit"] == "50%"
-    assert track["deploy-key"] == {"env": "KEY", "type": "SSH"}
+    assert track["deploy-key"] == {"env": "KEY", "type": "SSH", "passphrase": {"env": "PASS"}}
     assert track["known-hosts"] == {"file": "/hosts"}
-    assert track["ca-file"] is None
+    assert track["ca"] is None
+    assert track["proxy"] == {"url": "http://proxy:3128"}
     assert track["ignore"] == ["docs/", "!*.json"]
     assert track["ignore-fields"] == [{"kind": "Node", "pointers": ["/spec/a~1b"], "name": "n"}]

@@ -15,7 +15,8 @@ from agent.config.model import (
     DeployKey,
     IgnoredFields,
     IgnoredResource,
-    KnownHosts,
+    Place,
+    Proxy,
     Track,
 )
 from agent.config.pointers import Pointer
@@ -59,7 +60,10 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         name = "b"
         repository = "https://example.org/r"
         deploy-key = { file = "pw", type = "HTTPBasicAuth" }
-        ca-file = "ca.pem"
+        ca = { file = "ca.pem" }
+        client-certificate = { secret-name = "tls", key = "tls.crt" }
+        client-key = { secret-name = "tls", secret-namespace = "shop", key = "tls.key" }
+        proxy = { secret-name = "proxy" }
         [[track.ignore-fields]]
         kind = "Deployment.apps"
         namespace = "shop"
@@ -95,14 +99,17 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             prune=False,
             prune_limit=7,
             deploy_key=DeployKey(env="KEY"),
-            known_hosts=KnownHosts(file=Path("/hosts")),
+            known_hosts=Place(file=Path("/hosts")),
         ),
         Track(
             name="b",
             repository="https://example.org/r",
             scope="shop",
             deploy_key=DeployKey(file=tmp_path / "pw", type=CredentialType.HTTP_BASIC_AUTH),
-            ca_file=tmp_path / "ca.pem",
+            ca=Place(file=tmp_path / "ca.pem"),
+            client_certificate=Place(secret_name="tls", secret_namespace="shop", key="tls.crt"),
+            client_key=Place(secret_name="tls", secret_namespace="shop", key="tls.key"),
+            proxy=Proxy(secret_name="proxy", secret_namespace="shop"),
             ignore_fields=(
                 IgnoredFields(
                     kind="Deployment.apps",

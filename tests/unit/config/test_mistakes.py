@@ -89,22 +89,94 @@ TRACK_MISTAKES = {
     "comment": ('ignore = ["# a"]', '.ignore[0]: a comment, which a list has no use for (got "# a'),
     "no pattern": ('ignore = ["!"]', '.ignore[0]: not a gitignore pattern (got "!"), expected one'),
     "key no table": ('deploy-key = "x"', ".deploy-key: not a table (got a string)"),
-    "key empty": ("deploy-key = {}", ".deploy-key: needs exactly one of file and env"),
+    "key empty": (
+        "deploy-key = {}",
+        ".deploy-key: needs exactly one of file, env, secret-name and dir",
+    ),
     "key twice": (
         'deploy-key = { file = "a", env = "B", type = "HTTPBasicAuth" }',
-        ".deploy-key: needs exactly one of file and env",
+        ".deploy-key: needs exactly one of file, env, secret-name and dir",
     ),
-    "key in a Secret": (
-        'deploy-key = { secret-name = "s", type = "HTTPBasicAuth" }',
-        ".deploy-key.secret-name: a Secret reference is not supported yet, use file or env",
+    "key of no Secret": (
+        'deploy-key = { key = "id_rsa" }',
+        ".deploy-key: both SecretName and Key must be set when using DeployKey: secret-name is mi",
+    ),
+    "hosts of no key": (
+        'known-hosts = { secret-name = "s", secret-namespace = "n" }',
+        ".known-hosts: both secret-name and key must be set: key is missing",
+    ),
+    "Secret of no namespace": (
+        'deploy-key = { secret-name = "s", key = "k", type = "BearerToken" }',
+        ".deploy-key.secret-namespace: no SecretNamespace set for DeployKey: the track is not of ",
+    ),
+    "Flux's reference": (
+        'deploy-key = { secretRef = "hunter2" }',
+        '.deploy-key.secretRef: unknown key, did you mean "secret-name"?',
+    ),
+    "no name of a Secret": (
+        'deploy-key = { secret-name = "Hunter2!", secret-namespace = "n" }',
+        ".deploy-key.secret-name: not the name of a Secret, and never write the secret itself here",
+    ),
+    "key for a file": (
+        'deploy-key = { file = "f", key = "k", type = "HTTPBasicAuth" }',
+        ".deploy-key.key: goes with secret-name, not with file",
+    ),
+    "type of a whole Secret": (
+        'deploy-key = { secret-name = "s", secret-namespace = "n", type = "SSH" }',
+        ".deploy-key.type: not for a Secret without key: what it holds says so, remove it",
+    ),
+    "passphrase of a folder": (
+        'deploy-key = { dir = "d", passphrase = { env = "P" } }',
+        ".deploy-key.passphrase: not for a folder: what it holds says so, remove it",
+    ),
+    "passphrase of a token": (
+        'deploy-key = { env = "T", type = "BearerToken", passphrase = { env = "P" } }',
+        '.deploy-key.passphrase: goes with type = "SSH"',
+    ),
+    "app without id": (
+        'deploy-key = { env = "T", type = "GitHubApp", installation-id = 1 }',
+        ".deploy-key.app-id: missing, a GitHubApp needs it",
+    ),
+    "app nowhere": (
+        'deploy-key = { env = "T", type = "GitHubApp", app-id = 1 }',
+        ".deploy-key: a GitHubApp needs exactly one of installation-id and installation-owner",
+    ),
+    "app's id": (
+        'deploy-key = { env = "T", type = "GitHubApp", app-id = -1, installation-id = 1 }',
+        ".deploy-key.app-id: not an id, expected the number that GitHub shows",
+    ),
+    "app over http": (
+        'deploy-key = { env = "T", type = "GitHubApp", app-id = 1, installation-id = 1, '
+        'base-url = "http://ghe.example.org" }',
+        ".deploy-key.base-url: not the URL of an API, expected one such as https://ghe.example.o",
+    ),
+    "the old key for authorities": (
+        'ca-file = "x"',
+        '.ca-file: now written as a place: ca = { file = "…" }',
+    ),
+    "inline proxy password": (
+        'proxy = { url = "http://me:hunter2@proxy:3128" }',
+        ".proxy.url: has a credential in it (not shown), put the URL into a file, a variable or a",
+    ),
+    "no proxy": (
+        'proxy = { url = "ftp://proxy" }',
+        ".proxy.url: not the URL of a proxy, expected scheme://host:port, one of http, https, so",
+    ),
+    "client key alone": (
+        'client-key = { env = "K" }',
+        ".client-key: has no certificate to go with, add client-certificate",
+    ),
+    "host keys of https": (
+        'known-hosts = { env = "K" }',
+        ".known-hosts: the repository is reached by https, and this is for ssh: remove it or chang",
     ),
     "inline password": (
         'deploy-key = { password = "hunter2" }',
-        ".deploy-key.password: unknown key, and secrets are never inline: use file or env",
+        ".deploy-key.password: unknown key, and secrets are never inline: use file, env or s",
     ),
     "type": (
         'deploy-key = { file = "a", type = "ssh" }',
-        '.deploy-key.type: not a type of credential, expected "SSH" or "HTTPBasicAuth"',
+        ".deploy-key.type: not a type of credential, expected one of SSH, HTTPBasicAuth, Bea",
     ),
     "SSH key for https": (
         'deploy-key = { file = "a" }',
@@ -122,7 +194,7 @@ TRACK_MISTAKES = {
     ),
     "two of hosts": (
         'known-hosts = { env = "A", file = "b" }',
-        ".known-hosts: needs exactly one of file and env",
+        ".known-hosts: needs exactly one of file, env and secret-name",
     ),
     "one rule": (
         'ignore-fields = { kind = "ConfigMap", pointers = ["/data"] }',
@@ -178,6 +250,30 @@ def test_a_mistake_in_a_track_names_line_and_key(tmp_path: Path, line: str, mess
     (problem,) = problems(tmp_path, f"{OTHER_TRACK}{TRACK}{line}\n")
     assert problem.startswith(f"c.toml:7: track[1]{message}")
     assert "hunter2" not in problem
+
+
+NAMESPACES = {
+    "required": ('deploy-key = { secret-name = "s", key = "k" }', "c.toml:4: track[0].deploy-key."
+                 "secret-namespace: no SecretNamespace set for DeployKey: the track is not of one "
+                 "namespace, name it"),
+    "another": ('scope = "shop"\ndeploy-key = { secret-name = "s", secret-namespace = "ops" }',
+                "c.toml:5: track[0].deploy-key.secret-namespace: the DeployKey namespace must "
+                'match GitTrack namespace or be empty: the scope of the track is "shop"'),
+    "passphrase": ('deploy-key = { env = "K", passphrase = { secret-name = "s", key = "k" } }',
+                   "c.toml:4: track[0].deploy-key.passphrase.secret-namespace: no SecretNamespace "
+                   "set for passphrase: the track is not of one namespace, name it"),
+    "host keys": ('known-hosts = { secret-name = "s", key = "k" }', "c.toml:4: track[0].known-hosts"
+                  ".secret-namespace: no SecretNamespace set for known-hosts: the track is not of "
+                  "one namespace, name it"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("lines", "message"), NAMESPACES.values(), ids=NAMESPACES)
+def test_a_secret_is_looked_up_in_the_tracks_own_namespace_or_where_it_says(
+    tmp_path: Path, lines: str, message: str
+) -> None:
+    track = '[[track]]\nname = "t"\nrepository = "git@h:r"\n'
+    assert problems(tmp_path, f"{track}{lines}") == [message]
 
 
 def test_a_credential_for_a_folder_is_a_mistake(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from agent.source.credentials import (
     ssh_key,
 )
 from agent.source.errors import AuthError, CredentialsError
-from agent.source.providers import File, PlacedCredentials, StaticCredentials, Variable
+from agent.source.places import File, Variable
+from agent.source.providers import PlacedCredentials, PlacedKey, StaticCredentials
 from agent.source.url import parse_url
 
 _KEY = ssh_key(b"PEM")
@@ -109,13 +110,15 @@ def test_credentials_of_the_wrong_kind_are_refused(
 @pytest.mark.asyncio
 async def test_a_file_is_read_anew_each_time_so_that_rotation_works(tmp_path: Path) -> None:
     secret, trusted, ca = (tmp_path / name for name in ("secret", "known_hosts", "ca.pem"))
-    provider = PlacedCredentials(File(secret), ssh_key, known_hosts=File(trusted), ca=File(ca))
+    provider = PlacedCredentials(
+        PlacedKey(File(secret), ssh_key), known_hosts=File(trusted), ca=File(ca)
+    )
     ca.write_text("PEM")
     trusted.write_text("host key\n")
     secret.write_text("old")
-    assert (await provider.get()).secret == b"old"
+    assert (await provider.get(fresh=False)).secret == b"old"
     secret.write_text("new")
-    assert await provider.get() == Credentials(
+    assert await provider.get(fresh=False) == Credentials(
         CredentialKind.SSH_KEY, secret=b"new", known_hosts="host key\n", ca=b"PEM"
     )
 
@@ -123,12 +126,28 @@ async def test_a_file_is_read_anew_each_time_so_that_rotation_works(tmp_path: Pa
 @pytest.mark.asyncio
 async def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CredentialsError, match=r"cannot read .*/secret: No such file"):
-        await PlacedCredentials(File(tmp_path / "secret"), ssh_key).get()
+        await PlacedCredentials(PlacedKey(File(tmp_path / "secret"), ssh_key)).get(fresh=False)
 
 
 @pytest.mark.asyncio
 async def test_a_variable_is_read_and_a_missing_one_named() -> None:
     environ = {"TOKEN": "ada:hunter2"}
-    assert (await PlacedCredentials(Variable("TOKEN", environ), basic_auth).get()) == _BASIC
+    assert (
+        await PlacedCredentials(PlacedKey(Variable("TOKEN", environ), basic_auth)).get(fresh=False)
+    ) == _BASIC
     with pytest.raises(CredentialsError, match="NOPE is not set"):
-        await PlacedCredentials(Variable("NOPE", environ), basic_auth).get()
+        await PlacedCredentials(PlacedKey(Variable("NOPE", environ), basic_auth)).get(fresh=False)
+
+
+@pytest.mark.parametrize("token", [b"abc.DEF-123_~+/==", b"abc\n"])
+def test_a_token_is_shown_without_the_newline_of_its_file(token: bytes) -> None:
+    given = Credentials(CredentialKind.BEARER, secret=token)
+    ready = for_url(given, parse_url("https://example.org/app"))
+    assert (ready.kind, ready.secret) == (CredentialKind.BEARER, token.strip())
+
+
+@pytest.mark.parametrize("token", [b"", b"\n", b"two words", b"a\nHost: x", b"\xff"])
+def test_what_is_no_token_is_refused_unquoted(token: bytes) -> None:
+    given = Credentials(CredentialKind.BEARER, secret=token)
+    with pytest.raises(AuthError, match="bearer token is empty or contains"):
+        for_url(given, parse_url("https://example.org/app"))

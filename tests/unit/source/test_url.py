@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -135,3 +137,8 @@ def test_any_text_is_a_url_or_a_clear_refusal(text: str) -> None:
     else:
         assert "/" not in name
         assert name not in {".", ".."}
+
+
+def test_a_path_below_home_keeps_a_port_in_brackets() -> None:
+    led = replace(parse_url("git@example.org:team/app.git"), host="127.0.0.1", port=4022)
+    assert led.for_transport() == "[git@127.0.0.1:4022]:team/app.git"

@@ -1,0 +1,1 @@
+"""Where credentials come from: places of the configuration, a real API server, real git servers."""
