@@ -5,6 +5,7 @@
     KubeError
     ├── AuthError          no usable kubeconfig, credential plug-in failed
     ├── TransportError     no connection, no answer within the deadline, a broken answer
+    ├── LostLease          fence: a write was not sent, another replica may be the writer now
     └── ApiError           the server answered with a Status
         ├── BadRequest 400   ├── Unauthorized 401   ├── Forbidden 403   ├── NotFound 404
         ├── Conflict 409     │   └── AlreadyExists

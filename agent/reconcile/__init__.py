@@ -1,7 +1,7 @@
 """The loops: a track's pass, the repair of drift, the schedule, the status.
 
-Duty: decide *when* something is looked at, and carry one look through: fetch, load, decide,
-apply, prune, record.
+Duty: decide *when* something is looked at, and by which replica, and carry one look through:
+fetch, load, decide, apply, prune, record.
 May import: ``apply`` and below; not ``serve``.
 Promises: level-triggered (loops see keys, never events); one worker a key; a failing object,
 kind, file or repository is retried alone, with back-off, and delays nobody; a pass that finds
