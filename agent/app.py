@@ -14,15 +14,18 @@ from dataclasses import dataclass
 from functools import partial
 
 from agent import __version__, log
+from agent.aio.supervise import forever
 from agent.apply import digestkey
 from agent.apply.desired import Resolver
 from agent.apply.schemas import Schemas
+from agent.config.live import LiveConfig
 from agent.config.model import Config
 from agent.config.model import Track as TrackConfig
+from agent.errors import AgentError
 from agent.kube import auth, pod
 from agent.kube.client import Client
 from agent.kube.discovery import Discovery
-from agent.kube.fence import OPEN, SHUT
+from agent.kube.fence import OPEN, SHUT, LeaseFence
 from agent.kube.informers import Informers
 from agent.kube.resource import Resource
 from agent.kube.transport import Transport
@@ -34,8 +37,10 @@ from agent.reconcile.candidates import candidates
 from agent.reconcile.leadership import Elector
 from agent.reconcile.sources import SecretLookup, Sources
 from agent.reconcile.status import TrackStatus
+from agent.reconcile.steering import Steering
 from agent.reconcile.terms import Terms, stand_by
 from agent.source.fetcher import Fetcher
+from agent.source.url import parse_url
 
 logger = logging.getLogger(__name__)
 
@@ -65,39 +70,97 @@ async def run_once(config: Config, environment: Mapping[str, str]) -> list[Track
         return await agent.terms.once(agent.client, config.tracks)
 
 
-async def run(config: Config, environment: Mapping[str, str]) -> None:
+def check(config: Config) -> Config:
+    """Return a configuration whose tracks can be built; raise AgentError for the first that cannot.
+
+    Before it is in force: a running agent must not stumble over it.
+    """
+    for track in config.tracks:
+        parse_url(track.repository)
+    return config
+
+
+async def run(config: LiveConfig, environment: Mapping[str, str]) -> None:
     """Keep all tracks in step until SIGTERM or SIGINT; objects in flight are finished first.
 
-    Raises AgentError when there is no API server to talk to or no folder to write.
+    Follows the configuration's file, which SIGHUP has read at once. Raises AgentError when there
+    is no API server to talk to or no folder to write.
     """
     stop = asyncio.Event()
-    with _signals(stop.set):
+    with _signals(stop.set, hang_up=config.hang_up):
         await run_until(stop, config, environment)
 
 
-async def run_until(stop: asyncio.Event, config: Config, environment: Mapping[str, str]) -> None:
+async def run_until(
+    stop: asyncio.Event, config: LiveConfig, environment: Mapping[str, str]
+) -> None:
     """Keep all tracks in step until ``stop`` is set; as ``run``, without the signals."""
-    elect = config.leader_election.enabled
-    async with _built(config, environment, elect=elect) as agent, asyncio.TaskGroup() as tasks:
-        tracks = len(config.tracks)
-        logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=tracks))
-        if not elect:
-            tasks.create_task(agent.terms.run(agent.client, config.tracks, stop), name="term")
-        for elector in agent.electors:
-            tasks.create_task(_campaign(agent, elector, stop), name=f"elector {elector.name}")
-        await stop.wait()
-        logger.info("stopping")
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(forever("configuration", config.watch), name="configuration")
+        works: Config | None = None
+        while not stop.is_set():
+            steering = Steering(config.current)
+            config.on_change = steering.change
+            try:
+                await _stretch(steering, stop, environment)
+            except (AgentError, ExceptionGroup) as error:
+                # What cannot be started is as good as a file that cannot be read.
+                if works is None or steering.begun or (reason := _known(error)) is None:
+                    raise
+                config.refuse(str(reason), back_to=works)
+            else:
+                works = steering.config
+        following.cancel()
     logger.info("stopped")
 
 
-async def _campaign(agent: Agent, elector: Elector, stop: asyncio.Event) -> None:
+async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping[str, str]) -> None:
+    """Work on one configuration until ``stop`` or until it needs everything to be built anew."""
+    config = steering.config
+    elect = config.leader_election.enabled
+    async with _built(config, environment, elect=elect) as agent, asyncio.TaskGroup() as tasks:
+        steering.begun = True
+        tracks = len(config.tracks)
+        logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=tracks))
+        if not elect:
+            tasks.create_task(steering.follow(partial(agent.terms.run, agent.client)), name="term")
+        for elector in agent.electors:
+            tasks.create_task(_campaign(agent, elector, steering), name=f"elector {elector.name}")
+        stopping = tasks.create_task(_stop_at(stop, steering), name="stop")
+        await steering.over.wait()
+        stopping.cancel()
+        logger.info("stopping" if stop.is_set() else "starting anew with another configuration")
+
+
+def _known(error: AgentError | ExceptionGroup[Exception]) -> AgentError | None:
+    """Return the error for the user in what came out of nested task groups, None for a defect."""
+    if isinstance(error, AgentError):
+        return error
+    ours, defects = error.split(AgentError)
+    if ours is None or defects is not None:
+        return None
+    first: BaseException = ours
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    return first if isinstance(first, AgentError) else None
+
+
+async def _stop_at(stop: asyncio.Event, steering: Steering) -> None:
+    await stop.wait()
+    steering.stop()
+
+
+async def _campaign(agent: Agent, elector: Elector, steering: Steering) -> None:
     """Work on an elector's tracks whenever it leads; everything written then is under its fence."""
-    tracks = agent.electors[elector]
-    await elector.run(
-        stop,
-        lead=lambda fence: agent.terms.run(agent.client.under(fence), tracks, stop),
-        stand_by=lambda: stand_by(tracks, agent.sources),
-    )
+    names = {track.name for track in agent.electors[elector]}
+
+    async def lead(fence: LeaseFence) -> None:
+        await steering.follow(partial(agent.terms.run, agent.client.under(fence)), only=names)
+
+    async def wait() -> None:
+        await steering.follow(partial(stand_by, agent.sources), only=names)
+
+    await elector.run(steering.over, lead=lead, stand_by=wait)
 
 
 @asynccontextmanager
@@ -157,8 +220,11 @@ def _project(obj: JSONObject, resource: Resource) -> Record:
 
 
 @contextmanager
-def _signals(stop: Callable[[], None]) -> Iterator[None]:
-    """Call ``stop`` at the first SIGTERM or SIGINT; a second one ends the process at once."""
+def _signals(stop: Callable[[], None], *, hang_up: Callable[[], None]) -> Iterator[None]:
+    """Call ``stop`` at the first SIGTERM or SIGINT; a second one ends the process at once.
+
+    Call ``hang_up`` at each SIGHUP.
+    """
     loop = asyncio.get_running_loop()
 
     def first() -> None:
@@ -168,8 +234,9 @@ def _signals(stop: Callable[[], None]) -> Iterator[None]:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, first)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
     try:
         yield
     finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)

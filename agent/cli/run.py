@@ -11,6 +11,7 @@ from agent.cli import options, output
 from agent.errors import AgentError
 
 if TYPE_CHECKING:
+    from agent.config.model import Config
     from agent.reconcile.status import TrackStatus
 
 T = TypeVar("T")
@@ -33,10 +34,15 @@ def run(args: argparse.Namespace) -> int:
     """Run the agent and return its exit code."""
     from agent import app
     from agent.cli import cluster
+    from agent.config.live import LiveConfig
 
-    config = cluster.with_kubeconfig(options.load_config(args), os.environ)
+    def load() -> Config:
+        return app.check(cluster.with_kubeconfig(options.load_config(args), os.environ))
+
+    config = load()
     if not args.once:
-        _plainly(app.run(config, os.environ))
+        live = LiveConfig(options.config_path(args), load, current=config)
+        _plainly(app.run(live, os.environ))
         return 0
     statuses = _plainly(app.run_once(config, os.environ))
     _report(statuses, as_json=args.output == "json")

@@ -143,16 +143,21 @@ class Terms:
             self._running.remove(term)
 
 
-async def stand_by(tracks: Collection[TrackConfig], sources: Sources) -> None:
-    """Keep the mirrors of these tracks up to date, for ever; nothing is read from the cluster.
+async def stand_by(sources: Sources, tracks: Collection[TrackConfig], stop: asyncio.Event) -> None:
+    """Keep the mirrors of these tracks up to date until ``stop``; nothing is read from the cluster.
 
     So a take-over starts from the newest revision, and from the last good one when git is away at
     just that time. Watches would cost the API server as much as the leader's do, for every
     replica; lists at the take-over cost it once.
     """
     async with asyncio.TaskGroup() as tasks:
-        for track in tracks:
+        polls = [
             tasks.create_task(_keep_warm(track, sources), name=f"mirror {track.name}")
+            for track in tracks
+        ]
+        await stop.wait()
+        for poll in polls:
+            poll.cancel()
 
 
 async def _keep_warm(track: TrackConfig, sources: Sources) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from agent import app
+from agent.config.live import LiveConfig
 from agent.config.load import load
 from agent.config.model import Config
 from agent.reconcile.status import TrackStatus
@@ -52,9 +53,23 @@ class World:
         own = {path: text.replace("NS", self.namespace) for path, text in files.items()}
         return self.git.commit(own, remove=remove)
 
+    def live(self) -> LiveConfig:
+        """The configuration as a running agent follows it."""
+        current = self.config()
+
+        def read() -> Config:
+            return app.check(load(self.config_file, environment={}, flags={}))
+
+        return LiveConfig(self.config_file, read, current=current)
+
+    @property
+    def config_file(self) -> Path:
+        """Where the configuration is."""
+        return self.folder / "lightkeeper.toml"
+
     def config(self) -> Config:
         """Write and load the configuration."""
-        path = self.folder / "lightkeeper.toml"
+        path = self.config_file
         lines = [
             "[agent]",
             f'name = "{self.name}"',
@@ -80,7 +95,7 @@ class World:
     async def running(self) -> AsyncIterator[None]:
         """Run the agent for the length of a block, and end it as SIGTERM does."""
         stop = asyncio.Event()
-        task = asyncio.create_task(app.run_until(stop, self.config(), self.environment))
+        task = asyncio.create_task(app.run_until(stop, self.live(), self.environment))
         try:
             yield
         finally:
