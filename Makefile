@@ -131,6 +131,11 @@ test: $(VENV) system controlplane lint types layers ## everything, with coverage
 
 # --- use --------------------------------------------------------------------------------------
 
+.PHONY: bench
+bench: $(VENV) ## measure beside the floor and kubectl, and write docs/performance.md (20 minutes)
+	mkdir -p docs
+	$(BIN)/python -m tests.bench --write docs/performance.md
+
 .PHONY: demo
 demo: $(VENV) ## see it work, on KUBECONFIG if that is set, else on a control plane of its own
 	if [ -z "$${KUBECONFIG:-}" ]; then

@@ -1,0 +1,82 @@
+"""Who is measured: the floor, Lightkeeper and kubectl, each as a command of its own process."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench import measure
+from tests.bench.fleet import Fleet
+from tests.bench.measure import Cost
+from tests.controlplane.kubectl import BINARY
+from tests.controlplane.server import ControlPlane
+from tests.gitservers.upstream import Upstream
+
+NAMES = ("floor", "lightkeeper", "kubectl")
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """One fleet in front of one fresh control plane."""
+
+    fleet: Fleet
+    plane: ControlPlane
+    folder: Path
+
+    @property
+    def manifests(self) -> Path:
+        """The folder kubectl applies."""
+        return self.folder / "manifests"
+
+    @property
+    def upstream(self) -> Path:
+        """The repository the agent tracks."""
+        return self.folder / "fleet.git"
+
+    def prepare(self) -> None:
+        """Write the manifests, and commit them."""
+        self.fleet.write(self.manifests)
+        Upstream(self.upstream).commit(
+            {path: (self.manifests / path).read_text() for path in self.fleet.files}
+        )
+
+    def configuration(self, *, tracks: int = 1, interval: str = "1m") -> Path:
+        """Write the agent's configuration; more tracks share the namespaces out between them."""
+        path = self.folder / f"lightkeeper-{tracks}.toml"
+        lines = ["[agent]", f'state-dir = "{self.folder / "state"}"', 'state-namespace = "default"']
+        lines.append(f'kubeconfig = "{self.plane.kubeconfig}"')
+        for number in range(tracks):
+            lines += ["[[track]]", f'name = "fleet-{number}"', f'interval = "{interval}"']
+            lines += [f'repository = "file://{self.upstream}"', 'reference = "main"']
+            if tracks > 1:
+                lines.append(f'sub-path = "team-{number:03}"')
+        path.write_text("\n".join(lines) + "\n")
+        return path
+
+
+def apply(name: str, course: Course) -> Cost:
+    """Bring the cluster to the fleet once, with one contestant."""
+    return measure.timed(_command(name, course), environment=_environment(course))
+
+
+def agent_command(configuration: Path, *arguments: str) -> list[str]:
+    """Return the agent's command line."""
+    return [sys.executable, "-m", "agent", "run", "-c", str(configuration), *arguments]
+
+
+def _command(name: str, course: Course) -> list[str]:
+    if name == "lightkeeper":
+        return agent_command(course.configuration(), "--once")
+    if name == "kubectl":
+        return [str(BINARY), "apply", "--recursive", "--filename", str(course.manifests)]
+    plane = course.plane
+    floor = [sys.executable, "-m", "tests.bench.floor", plane.url, str(plane.ca)]
+    return [*floor, plane.admin_token, str(course.fleet.apps)]
+
+
+def _environment(course: Course) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("LIGHTKEEPER_")}
+    cache = str(course.folder / "kubectl-cache")
+    return kept | {"KUBECONFIG": str(course.plane.kubeconfig), "KUBECACHEDIR": cache}

@@ -1,0 +1,115 @@
+"""What a process costs: wall time, CPU and memory of it and of its children; requests it made."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import subprocess
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from tests.controlplane.server import ControlPlane
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+_REQUEST = re.compile(
+    r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE
+)
+_LABEL = re.compile(r'(\w+)="([^"]*)"')
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds of wall time and CPU, peak resident memory in MiB."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def run(command: list[str], *, environment: dict[str, str], timeout: float = 900) -> Cost:
+    """Run a command to its end and return its cost. Raises CalledProcessError."""
+    with tempfile.TemporaryFile() as errors:
+        return _run(command, environment=environment, timeout=timeout, errors=errors)
+
+
+def _run(
+    command: list[str], *, environment: dict[str, str], timeout: float, errors: IO[bytes]
+) -> Cost:
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
+    )
+    watchdog = time.monotonic() + timeout
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, sum(map(resident, family(process.pid))))
+        if time.monotonic() > watchdog:
+            process.kill()
+        time.sleep(0.02)
+    wall = time.perf_counter() - started
+    if process.returncode:
+        errors.seek(0)
+        raise subprocess.CalledProcessError(process.returncode, command, stderr=errors.read())
+    return Cost(wall, 0.0, peak)
+
+
+def children_cpu() -> float:
+    """CPU seconds of all children that have ended, so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def timed(command: list[str], *, environment: dict[str, str]) -> Cost:
+    """Run a command to its end and return its cost, CPU included."""
+    before = children_cpu()
+    cost = run(command, environment=environment)
+    return Cost(cost.wall, children_cpu() - before, cost.peak)
+
+
+def family(pid: int) -> Iterator[int]:
+    """Return a process and all its descendants."""
+    pending = [pid]
+    while pending:
+        found = pending.pop()
+        yield found
+        try:
+            for task in Path(f"/proc/{found}/task").iterdir():
+                pending += map(int, (task / "children").read_text().split())
+        except OSError:
+            continue
+
+
+def resident(pid: int) -> float:
+    """Resident memory of a process in MiB, 0 when it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except OSError:
+        return 0.0
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds of a process and its living descendants so far."""
+    total = 0
+    for found in family(pid):
+        try:
+            fields = Path(f"/proc/{found}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        total += sum(map(int, fields[11:15]))
+    return total / _TICKS
+
+
+def requests(plane: ControlPlane) -> Counter[str]:
+    """Return how many requests the API server has answered, by verb, by its own count."""
+    counts: Counter[str] = Counter()
+    for match in _REQUEST.finditer(plane.client.text("GET", "/metrics")):
+        labels = dict(_LABEL.findall(match["labels"]))
+        counts[labels.get("verb", "")] += int(float(match["count"]))
+    return counts
