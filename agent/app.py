@@ -13,7 +13,11 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
 from agent import __version__, log
+from agent.aio.pulse import Pulse
+from agent.aio.supervise import forever
 from agent.apply import digestkey
 from agent.apply.desired import Resolver
 from agent.apply.schemas import Schemas
@@ -28,13 +32,17 @@ from agent.kube.resource import Resource
 from agent.kube.transport import Transport
 from agent.manifest import marks
 from agent.manifest.keys import JSONObject
+from agent.metrics import Metrics
 from agent.plan.ownership import Record, project
 from agent.reconcile.building import TrackBuilder
 from agent.reconcile.candidates import candidates
+from agent.reconcile.gauges import Gauges
+from agent.reconcile.health import Health
 from agent.reconcile.leadership import Elector
 from agent.reconcile.sources import Sources
 from agent.reconcile.status import TrackStatus
 from agent.reconcile.terms import Terms, stand_by
+from agent.serve.server import serving
 from agent.source.fetcher import Fetcher
 
 logger = logging.getLogger(__name__)
@@ -52,6 +60,7 @@ class Agent:
     sources: Sources
     informers: Informers[Record]
     electors: Mapping[Elector, tuple[TrackConfig, ...]]
+    metrics: Metrics
 
 
 async def run_once(config: Config, environment: Mapping[str, str]) -> list[TrackStatus]:
@@ -78,7 +87,11 @@ async def run(config: Config, environment: Mapping[str, str]) -> None:
 async def run_until(stop: asyncio.Event, config: Config, environment: Mapping[str, str]) -> None:
     """Keep all tracks in step until ``stop`` is set; as ``run``, without the signals."""
     elect = config.leader_election.enabled
-    async with _built(config, environment, elect=elect) as agent, asyncio.TaskGroup() as tasks:
+    async with (
+        _built(config, environment, elect=elect) as agent,
+        _serving(config, agent),
+        asyncio.TaskGroup() as tasks,
+    ):
         tracks = len(config.tracks)
         logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=tracks))
         if not elect:
@@ -88,6 +101,29 @@ async def run_until(stop: asyncio.Event, config: Config, environment: Mapping[st
         await stop.wait()
         logger.info("stopping")
     logger.info("stopped")
+
+
+@asynccontextmanager
+async def _serving(config: Config, agent: Agent) -> AsyncIterator[None]:
+    """Show what the agent is doing: from before the first pass until after the last write."""
+    pulse = Pulse(agent.metrics.event_loop_lag.observe)
+    health = Health(agent.terms, agent.electors, agent.informers, pulse)
+    async with (
+        asyncio.TaskGroup() as tasks,
+        serving(
+            config.agent,
+            client=agent.client,
+            metrics=agent.metrics.page,
+            status=lambda: msgspec.json.encode([t.status for t in agent.terms.tracks.values()]),
+            dead=health.dead,
+            unready=health.unready,
+        ),
+    ):
+        beats = tasks.create_task(forever("pulse", pulse.run), name="pulse")
+        try:
+            yield
+        finally:
+            beats.cancel()
 
 
 async def _campaign(agent: Agent, elector: Elector, stop: asyncio.Event) -> None:
@@ -108,16 +144,18 @@ async def _built(
     settings = config.agent
     digest_key = await asyncio.to_thread(digestkey.load, settings.state_dir)
     state_namespace = settings.state_namespace or await asyncio.to_thread(pod.namespace)
-
-    async def load_access() -> auth.Access:
-        return await auth.load(kubeconfig=str(settings.kubeconfig or ""), context=settings.context)
-
-    fetcher = Fetcher()
+    load_access = partial(
+        auth.load, kubeconfig=str(settings.kubeconfig or ""), context=settings.context
+    )
+    fetcher, metrics = Fetcher(), Metrics(version=__version__)
     sources = Sources(settings, fetcher, environment)
     try:
         async with (
             Transport(
-                await load_access(), reload=load_access, fence=SHUT if elect else OPEN
+                await load_access(),
+                reload=load_access,
+                fence=SHUT if elect else OPEN,
+                observe=metrics.requested,
             ) as transport,
             asyncio.TaskGroup() as watches,
         ):
@@ -141,11 +179,13 @@ async def _built(
                 sources=sources,
                 digest_key=digest_key,
                 state_namespace=state_namespace,
+                metrics=metrics,
             )
-            terms = Terms(builder, sync_period=settings.sync_period)
+            terms = Terms(builder, sync_period=settings.sync_period, metrics=metrics)
             electors = candidates(config, client, state_namespace) if elect else {}
+            metrics.add(Gauges(metrics, terms, electors))
             try:
-                yield Agent(client, terms, sources, informers, electors)
+                yield Agent(client, terms, sources, informers, electors, metrics)
             finally:
                 informers.stop()
     finally:

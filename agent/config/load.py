@@ -25,6 +25,7 @@ from agent.config.schema import (
     check_credential,
     track_schema,
 )
+from agent.config.serving import check_serving
 from agent.config.tables import Reading, Schema, field_name, read, suggest
 from agent.config.values import Fault, Paths, show, type_of
 
@@ -55,6 +56,7 @@ def load(path: Path, *, environment: Mapping[str, str], flags: Mapping[str, Any]
     overriding, elsewhere = _overrides(environment, flags, agent_schema(Paths(Path(), home)))
     values = agent.values | overriding
     _settle_scopes(tracks, values.get("namespace", ""))
+    agent.faults += check_serving(values)
     leader, elsewhere = _read_election(document, environment, flags, elsewhere)
     faults += _all_faults(agent, leader, tracks)
     problems = _in_file(path, content, faults) + elsewhere

@@ -10,6 +10,7 @@ from functools import partial
 from agent.config import values
 from agent.config.model import CredentialType, DeployKey, IgnoredFields, KnownHosts
 from agent.config.repository import repository, transport
+from agent.config.serving import bind_address
 from agent.config.tables import Reading, Schema, read
 from agent.config.values import Converter, Fault, Invalid, Paths
 
@@ -65,6 +66,11 @@ def agent_schema(paths: Paths) -> dict[str, Converter]:
         "state-namespace": values.optional_label,
         "kubeconfig": paths.optional,
         "context": values.text,
+        "metrics-bind-address": bind_address(":8080"),
+        "metrics-cert-file": paths.optional,
+        "metrics-key-file": paths.optional,
+        "metrics-authorization": values.boolean,
+        "health-bind-address": bind_address(":8081"),
     }
 
 

@@ -43,6 +43,9 @@ class World:
     name: str = field(default_factory=lambda: f"agent-{token_hex(3)}")
     kubeconfig: Path | None = None
     own_state_namespace: bool = True
+    repository: str = ""
+    metrics_address: str = "0"
+    health_address: str = "0"
 
     def commit(self, files: dict[str, str], *, remove: tuple[str, ...] = ()) -> str:
         """Commit files, ``NS`` replaced by the namespace."""
@@ -58,10 +61,12 @@ class World:
             f'state-dir = "{self.folder / "state"}"',
             *([f'state-namespace = "{self.namespace}"'] if self.own_state_namespace else []),
             f'kubeconfig = "{self.kubeconfig or self.kubectl.kubeconfig}"',
+            f'metrics-bind-address = "{self.metrics_address}"',
+            f'health-bind-address = "{self.health_address}"',
             *self.settings,
             "[[track]]",
             'name = "shop"',
-            f'repository = "file://{self.git.path}"',
+            f'repository = "{self.repository or f"file://{self.git.path}"}"',
             'interval = "1s"',
             *self.track,
         ]
