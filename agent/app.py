@@ -13,7 +13,10 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
 from agent import __version__, log
+from agent.aio.pulse import Pulse
 from agent.aio.supervise import forever
 from agent.apply import digestkey
 from agent.apply.desired import Resolver
@@ -31,14 +34,18 @@ from agent.kube.resource import Resource
 from agent.kube.transport import Transport
 from agent.manifest import marks
 from agent.manifest.keys import JSONObject
+from agent.metrics import Metrics
 from agent.plan.ownership import Record, project
 from agent.reconcile.building import TrackBuilder
 from agent.reconcile.candidates import candidates
+from agent.reconcile.gauges import Gauges
+from agent.reconcile.health import Health
 from agent.reconcile.leadership import Elector
 from agent.reconcile.sources import SecretLookup, Sources
 from agent.reconcile.status import TrackStatus
 from agent.reconcile.steering import Steering
 from agent.reconcile.terms import Terms, stand_by
+from agent.serve.server import serving
 from agent.source.fetcher import Fetcher
 from agent.source.url import parse_url
 
@@ -57,6 +64,7 @@ class Agent:
     sources: Sources
     informers: Informers[Record]
     electors: Mapping[Elector, tuple[TrackConfig, ...]]
+    metrics: Metrics
 
 
 async def run_once(config: Config, environment: Mapping[str, str]) -> list[TrackStatus]:
@@ -98,7 +106,7 @@ async def run_until(
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(forever("configuration", config.watch), name="configuration")
         works: Config | None = None
-        while not stop.is_set():
+        while works is None or not stop.is_set():
             steering = Steering(config.current)
             config.on_change = steering.change
             try:
@@ -118,7 +126,11 @@ async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping
     """Work on one configuration until ``stop`` or until it needs everything to be built anew."""
     config = steering.config
     elect = config.leader_election.enabled
-    async with _built(config, environment, elect=elect) as agent, asyncio.TaskGroup() as tasks:
+    async with (
+        _built(config, environment, elect=elect) as agent,
+        _serving(config, agent),
+        asyncio.TaskGroup() as tasks,
+    ):
         steering.begun = True
         tracks = len(config.tracks)
         logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=tracks))
@@ -150,6 +162,29 @@ async def _stop_at(stop: asyncio.Event, steering: Steering) -> None:
     steering.stop()
 
 
+@asynccontextmanager
+async def _serving(config: Config, agent: Agent) -> AsyncIterator[None]:
+    """Show what the agent is doing: from before the first pass until after the last write."""
+    pulse = Pulse(agent.metrics.event_loop_lag.observe)
+    health = Health(agent.terms, agent.electors, agent.informers, pulse)
+    async with (
+        asyncio.TaskGroup() as tasks,
+        serving(
+            config.agent,
+            client=agent.client,
+            metrics=agent.metrics.page,
+            status=lambda: msgspec.json.encode([t.status for t in agent.terms.tracks.values()]),
+            dead=health.dead,
+            unready=health.unready,
+        ),
+    ):
+        beats = tasks.create_task(forever("pulse", pulse.run), name="pulse")
+        try:
+            yield
+        finally:
+            beats.cancel()
+
+
 async def _campaign(agent: Agent, elector: Elector, steering: Steering) -> None:
     """Work on an elector's tracks whenever it leads; everything written then is under its fence."""
     names = {track.name for track in agent.electors[elector]}
@@ -171,15 +206,17 @@ async def _built(
     settings = config.agent
     digest_key = await asyncio.to_thread(digestkey.load, settings.state_dir)
     state_namespace = settings.state_namespace or await asyncio.to_thread(pod.namespace)
-
-    async def load_access() -> auth.Access:
-        return await auth.load(kubeconfig=str(settings.kubeconfig or ""), context=settings.context)
-
-    fetcher = Fetcher()
+    load_access = partial(
+        auth.load, kubeconfig=str(settings.kubeconfig or ""), context=settings.context
+    )
+    fetcher, metrics = Fetcher(), Metrics(version=__version__)
     try:
         async with (
             Transport(
-                await load_access(), reload=load_access, fence=SHUT if elect else OPEN
+                await load_access(),
+                reload=load_access,
+                fence=SHUT if elect else OPEN,
+                observe=metrics.requested,
             ) as transport,
             asyncio.TaskGroup() as watches,
         ):
@@ -204,11 +241,13 @@ async def _built(
                 sources=sources,
                 digest_key=digest_key,
                 state_namespace=state_namespace,
+                metrics=metrics,
             )
-            terms = Terms(builder, sync_period=settings.sync_period)
+            terms = Terms(builder, sync_period=settings.sync_period, metrics=metrics)
             electors = candidates(config, client, state_namespace) if elect else {}
+            metrics.add(Gauges(metrics, terms, electors))
             try:
-                yield Agent(client, terms, sources, informers, electors)
+                yield Agent(client, terms, sources, informers, electors, metrics)
             finally:
                 informers.stop()
     finally:

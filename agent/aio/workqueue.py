@@ -8,26 +8,60 @@ back after its own back-off.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from agent.aio.backoff import Backoff
 
 K = TypeVar("K", bound=Hashable)
 
 
+class Observer(Protocol):
+    """Who hears what happens in a queue; must be quick. Times are seconds."""
+
+    def added(self) -> None:
+        """A key was added that did not wait already."""
+
+    def retried(self) -> None:
+        """A key was put off."""
+
+    def taken(self, waited: float) -> None:
+        """A worker took a key."""
+
+    def finished(self, worked: float) -> None:
+        """The work on a key has ended."""
+
+
+class Unobserved:
+    """The observer of a queue that nobody measures."""
+
+    def added(self) -> None:
+        """Do nothing."""
+
+    def retried(self) -> None:
+        """Do nothing."""
+
+    def taken(self, waited: float) -> None:
+        """Do nothing."""
+
+    def finished(self, worked: float) -> None:
+        """Do nothing."""
+
+
 class WorkQueue(Generic[K]):
     """Keys waiting for a worker. Not thread-safe: one event loop only.
 
-    ``first`` and ``longest`` bound a key's back-off in seconds.
+    ``first`` and ``longest`` bound a key's back-off in seconds; ``observer`` hears what happens.
     """
 
-    def __init__(self, *, first: float, longest: float) -> None:
+    def __init__(self, *, first: float, longest: float, observer: Observer | None = None) -> None:
+        self._observer = observer or Unobserved()
         self._limits = (first, longest)
         self._ready: deque[K] = deque()
-        self._waiting: set[K] = set()
-        self._working: set[K] = set()
+        self._waiting: dict[K, float] = {}  # since when
+        self._working: dict[K, float] = {}
         self._again: set[K] = set()
         self._backoffs: dict[K, Backoff] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
@@ -37,14 +71,25 @@ class WorkQueue(Generic[K]):
         """Return how many keys wait or are worked on; keys in back-off do not count."""
         return len(self._waiting) + len(self._working)
 
+    @property
+    def depth(self) -> int:
+        """How many keys wait for a worker."""
+        return len(self._waiting)
+
+    def working(self) -> list[float]:
+        """Return for how many seconds each key under work has been."""
+        now = time.monotonic()
+        return [now - since for since in self._working.values()]
+
     def add(self, key: K) -> None:
         """Ask for ``key`` to be worked on as soon as possible; ends its back-off pause."""
         self._cancel_timer(key)
         if key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
-            self._waiting.add(key)
+            self._waiting[key] = time.monotonic()
             self._ready.append(key)
+            self._observer.added()
             self._arrived.set()
 
     def retry(self, key: K, *, after: float | None = None) -> float:
@@ -60,6 +105,7 @@ class WorkQueue(Generic[K]):
         if pause is None:
             pause = self._backoffs.setdefault(key, Backoff(*self._limits)).next()
         self._timers[key] = loop.call_later(pause, self.add, key)
+        self._observer.retried()
         return pause
 
     def forget(self, key: K) -> None:
@@ -73,13 +119,14 @@ class WorkQueue(Generic[K]):
             self._arrived.clear()
             await self._arrived.wait()
         key = self._ready.popleft()
-        self._waiting.discard(key)
-        self._working.add(key)
+        now = time.monotonic()
+        self._observer.taken(now - self._waiting.pop(key))
+        self._working[key] = now
         return key
 
     def done(self, key: K) -> None:
         """Say that the work on ``key`` has ended, well or not."""
-        self._working.discard(key)
+        self._observer.finished(time.monotonic() - self._working.pop(key))
         if key in self._again:
             self._again.discard(key)
             self.add(key)

@@ -33,6 +33,7 @@ class Command(NamedTuple):
 COMMANDS = (
     Command("run", "keep the cluster as the repositories say", "agent.cli.run"),
     Command("approve", "let held deletions happen", "agent.cli.approve"),
+    Command("healthcheck", "ask the running agent whether it is well", "agent.cli.healthcheck"),
     Command("validate", "check the configuration and show it", "agent.cli.validate"),
     Command("version", "print the version", "agent.cli.version"),
 )

@@ -33,6 +33,11 @@ AGENT_FLAGS: Mapping[str, str] = {
     "state-namespace": "namespace of the ConfigMaps with inventory and status",
     "kubeconfig": "kubeconfig file",
     "context": "context of the kubeconfig",
+    "metrics-bind-address": 'where /metrics and /status are served, such as :8080; "0" is nowhere',
+    "metrics-cert-file": "certificate of /metrics and /status",
+    "metrics-key-file": "key of that certificate",
+    "metrics-authorization": "ask the API server who may read /metrics and /status",
+    "health-bind-address": 'where /healthz and /readyz are served, such as :8081; "0" is nowhere',
 }
 """Keys of ``[agent]``, with their other spellings, and what --help says of them."""
 
@@ -92,6 +97,10 @@ def add_agent_options(parser: argparse.ArgumentParser) -> None:
                 action="store_const",
                 const="false",
                 help=_SWITCHES[key],
+            )
+        elif key == "metrics-authorization":
+            group.add_argument(
+                f"--{key}", dest=dest, nargs="?", const="true", metavar="BOOL", help=meaning
             )
         elif key == "ignore-resources":
             names = ("--ignore-resource", f"--{key}")

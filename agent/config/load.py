@@ -26,6 +26,7 @@ from agent.config.schema import (
     agent_schema,
     track_schema,
 )
+from agent.config.serving import check_serving
 from agent.config.tables import Reading, Schema, field_name, read, suggest
 from agent.config.values import Fault, Paths, show, type_of
 
@@ -58,6 +59,7 @@ def load(path: Path, *, environment: Mapping[str, str], flags: Mapping[str, Any]
     _settle_scopes(tracks, values.get("namespace", ""))
     for track in tracks:
         settle_namespaces(track)
+    agent.faults += check_serving(values)
     leader, elsewhere = _read_election(document, environment, flags, elsewhere)
     faults += _all_faults(agent, leader, tracks)
     problems = _in_file(path, content, faults) + elsewhere

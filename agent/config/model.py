@@ -153,6 +153,18 @@ class Agent:
     """A kubeconfig file. Default "": $KUBECONFIG, then in-cluster, then ~/.kube/config."""
     context: str = ""
     """Context of the kubeconfig. Default "", its current one."""
+    metrics_bind_address: str = ":8080"
+    """Where /metrics and /status are served: ``host:port``, or "0" for nowhere. Default ":8080",
+    also for "", as in Faros."""
+    metrics_cert_file: Path | None = None
+    """PEM certificate, with its chain, of /metrics and /status. Default "": plain HTTP."""
+    metrics_key_file: Path | None = None
+    """PEM key of that certificate. Both are read anew when they change."""
+    metrics_authorization: bool = False
+    """Ask the API server who may read /metrics and /status. Default false: whoever reaches them."""
+    health_bind_address: str = ":8081"
+    """Where /healthz and /readyz are served, always plainly: ``host:port``, or "0" for nowhere.
+    Default ":8081", controller-runtime's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from agent.config import places, values
 from agent.config.model import IgnoredFields
 from agent.config.repository import repository
+from agent.config.serving import bind_address
 from agent.config.tables import Schema, read
 from agent.config.values import Converter, Invalid, Paths
 
@@ -55,6 +56,11 @@ def agent_schema(paths: Paths) -> dict[str, Converter]:
         "state-namespace": values.optional_label,
         "kubeconfig": paths.optional,
         "context": values.text,
+        "metrics-bind-address": bind_address(":8080"),
+        "metrics-cert-file": paths.optional,
+        "metrics-key-file": paths.optional,
+        "metrics-authorization": values.boolean,
+        "health-bind-address": bind_address(":8081"),
     }
 
 

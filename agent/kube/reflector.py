@@ -89,6 +89,11 @@ class Reflector(Generic[R]):
         self._disconnects = 0  # in a row, without an event in between
         self._settled = asyncio.Event()
 
+    @property
+    def refused(self) -> bool:
+        """True when the server does not have the kind, or says that it must not be watched."""
+        return isinstance(self.error, Forbidden | NotFound)
+
     async def settled(self) -> None:
         """Wait until the first list has succeeded or failed; ``state`` tells which."""
         await self._settled.wait()
@@ -128,8 +133,7 @@ class Reflector(Generic[R]):
             # it would keep quiet up to them. One broken connection is resumed, a second is not.
             if self._disconnects > 1:
                 self._version = ""
-        quarantined = isinstance(self.error, Forbidden | NotFound)
-        self._backoff.limits(*(QUARANTINE if quarantined else RETRY))
+        self._backoff.limits(*(QUARANTINE if self.refused else RETRY))
         await asyncio.sleep(self._backoff.next())
 
     async def _list(self) -> None:

@@ -7,6 +7,7 @@ server.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -35,6 +36,9 @@ _RETRY_AFTER_CAP = 10.0
 
 Reload = Callable[[], Awaitable[Access]]
 
+Observe = Callable[[str, str, int | None, float], None]
+"""Hears of each request: method, host, status (None without an answer), seconds until it began."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Request:
@@ -55,12 +59,18 @@ class Transport:
 
     ``reload`` gives fresh credentials; it is asked once when the server answers 401, so expired
     exec plug-in tokens and rotated token files need no restart. ``fence`` stops writes that come
-    with none of their own.
+    with none of their own; ``observe`` hears of each request.
     """
 
     def __init__(
-        self, access: Access, *, reload: Reload | None = None, fence: Fence = OPEN
+        self,
+        access: Access,
+        *,
+        reload: Reload | None = None,
+        fence: Fence = OPEN,
+        observe: Observe | None = None,
     ) -> None:
+        self._observe = observe
         self._access = access
         self._reload = reload
         self._fence = fence
@@ -145,7 +155,20 @@ class Transport:
         for fresh in (False, True):
             access = self._access
             request.fence.check(str(request))  # before a connection is made for nothing
-            async with self._session.request(
+            async with await self._ask(request, url, access) as response:
+                if 200 <= response.status < 300:
+                    yield response
+                    return
+                error = await self._refusal(response, request)
+            if fresh or self._reload is None or not isinstance(error, Unauthorized):
+                raise error
+            await self._refresh(access)
+
+    async def _ask(self, request: _Request, url: URL, access: Access) -> aiohttp.ClientResponse:
+        """Send a request and return its answer, of which only the head has come."""
+        started, status = time.perf_counter(), None
+        try:
+            response = await self._session.request(
                 request.method,
                 url,
                 data=request.body,
@@ -158,14 +181,13 @@ class Transport:
                     total=None, sock_connect=CONNECT_DEADLINE, sock_read=request.silence
                 ),
                 trace_request_ctx=request,
-            ) as response:
-                if 200 <= response.status < 300:
-                    yield response
-                    return
-                error = await self._refusal(response, request)
-            if fresh or self._reload is None or not isinstance(error, Unauthorized):
-                raise error
-            await self._refresh(access)
+            )
+            status = response.status
+            return response
+        finally:
+            if self._observe:
+                seconds = time.perf_counter() - started
+                self._observe(request.method, url.host_port_subcomponent or "", status, seconds)
 
     def _headers(self, access: Access, extra: Mapping[str, str]) -> dict[str, str]:
         headers = dict(extra)

@@ -17,9 +17,11 @@ from agent.kube.discovery import Discovery
 from agent.kube.events import EventRecorder
 from agent.kube.informers import Informers
 from agent.manifest.keys import ObjectKey
+from agent.metrics import Metrics
 from agent.plan.decide import Policy
 from agent.plan.ownership import Record
 from agent.reconcile.events import Reporter
+from agent.reconcile.measures import Labels, Measures
 from agent.reconcile.objects import ObjectReconciler
 from agent.reconcile.pruning import Pruner
 from agent.reconcile.sources import Sources
@@ -42,6 +44,7 @@ class TrackBuilder:
     recorder: EventRecorder
     digest_key: bytes
     state_namespace: str
+    metrics: Metrics
     look_again: Callable[[str, ObjectKey], None]
 
     def build(self, track: TrackConfig) -> Track:
@@ -57,6 +60,7 @@ class TrackBuilder:
             repository=source.url,
             reference=track.reference,
         )
+        measures = self._measures(track, source.url)
         context = f"{self.client.host} {inventory.owner} adopt={track.adopt}"
         verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name, context=context)
         policy = Policy(
@@ -78,6 +82,7 @@ class TrackBuilder:
             verdicts=verdicts,
             in_flight=self.in_flight,
             reporter=reporter,
+            measures=measures,
             on_stale=lambda key: self.look_again(track.name, key),
         )
         parts = Parts(
@@ -95,7 +100,18 @@ class TrackBuilder:
                 policy=policy,
                 limit_percent=track.prune_limit,
                 reporter=reporter,
+                measures=measures,
             ),
             reporter=reporter,
+            measures=measures,
         )
         return Track(name=track.name, repository=track.repository, prune=track.prune, parts=parts)
+
+    def _measures(self, track: TrackConfig, url: str) -> Measures:
+        labels = Labels(
+            track=track.name,
+            namespace=track.scope_namespace,
+            state_namespace=self.state_namespace,
+            repository=url,
+        )
+        return Measures(self.metrics, labels)

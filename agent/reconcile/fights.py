@@ -70,6 +70,11 @@ class Fights:
         """Return how many objects are kept in mind."""
         return len(self._watched)
 
+    @property
+    def ongoing(self) -> int:
+        """How many objects are fought over."""
+        return sum(1 for watched in self._watched.values() if watched.fields)
+
     def pausing(self, key: ObjectKey, desired: bytes, *, in_step: bool) -> Fight | None:
         """Return the fight that says to leave an object as it is now, None to go on.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -18,6 +18,7 @@ from agent.aio.backoff import Backoff
 from agent.aio.supervise import forever
 from agent.aio.workqueue import WorkQueue
 from agent.manifest.keys import ObjectKey
+from agent.metrics import OBJECTS, Metrics
 from agent.plan.change import Outcome
 from agent.plan.ownership import Record
 from agent.reconcile.track import Track
@@ -44,11 +45,17 @@ Key = tuple[str, ObjectKey]
 
 
 class TrackLoop:
-    """Makes the passes of one track, one at a time, when its bell rings."""
+    """Makes the passes of one track, one at a time, when its bell rings.
+
+    ``patience`` is how long it waits for the bell, in seconds; ``running`` is true while there is
+    somebody to hear it, ``passed`` once a first pass was made.
+    """
 
     def __init__(self, track: Track, queue: WorkQueue[Key], *, interval: float) -> None:
         self.track = track
-        self._patience = interval * (1 + JITTER) + GRACE
+        self.patience = interval * (1 + JITTER) + GRACE
+        self.running = False
+        self.passed = False
         self._retry: asyncio.TimerHandle | None = None
         self._queue = queue
         self._bell = asyncio.Event()
@@ -67,14 +74,23 @@ class TrackLoop:
 
     async def passes(self) -> None:
         """Make a pass at each ring; failed objects go to the queue, each with its back-off."""
+        self.track.measures.sign()
+        self.running = True
+        try:
+            await self._passes()
+        finally:
+            self.running = False
+
+    async def _passes(self) -> None:
         while True:
             # Timers go by the wall clock: when it is set back, this one rings in their place.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._patience):
+                async with asyncio.timeout(self.patience):
                     await self._bell.wait()
             self._bell.clear()
             resync, self._resync = self._resync, False
             await self.track.reconcile(resync=resync)
+            self.passed = True
             self._plan_retry()
             for key, outcome in self.track.outcomes.items():
                 if outcome.error:
@@ -105,9 +121,11 @@ class TrackLoop:
 class Loops:
     """All loops of the agent. ``start`` puts them into a TaskGroup, ``stop`` ends the timers."""
 
-    def __init__(self, *, sync_period: float) -> None:
+    def __init__(self, *, sync_period: float, metrics: Metrics) -> None:
         self._sync_period = sync_period
-        self._queue: WorkQueue[Key] = WorkQueue(first=RETRY[0], longest=RETRY[1])
+        self._queue: WorkQueue[Key] = WorkQueue(
+            first=RETRY[0], longest=RETRY[1], observer=metrics.queue(OBJECTS)
+        )
         self._loops: dict[str, TrackLoop] = {}
         self._scheduler: Any = AsyncIOScheduler(
             timezone="UTC",
@@ -142,6 +160,16 @@ class Loops:
     def tracks(self) -> Mapping[str, Track]:
         """The tracks by name."""
         return {name: loop.track for name, loop in self._loops.items()}
+
+    @property
+    def passes(self) -> Collection[TrackLoop]:
+        """The loops that make the tracks' passes."""
+        return self._loops.values()
+
+    @property
+    def queue(self) -> WorkQueue[Key]:
+        """The queue of objects to be repaired, for those who want to see it."""
+        return self._queue
 
     def observe(self, old: Record | None, new: Record | None) -> None:
         """Hear of a live object that differs from before; queue it if that may be drift.

@@ -6,9 +6,11 @@ cannot disagree.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from agent import log
 from agent.aio.inflight import InFlight
 from agent.aio.locks import KeyedLocks
 from agent.aio.supervise import contained
@@ -23,6 +25,7 @@ from agent.plan.decide import Policy, reason_to_ignore
 from agent.plan.ownership import Record
 from agent.reconcile.events import Reporter
 from agent.reconcile.fights import Fight, Fights
+from agent.reconcile.measures import Measures
 from agent.reconcile.verdicts import Verdicts
 
 
@@ -41,6 +44,7 @@ class ObjectReconciler:
     verdicts: Verdicts
     in_flight: InFlight
     reporter: Reporter
+    measures: Measures
     on_stale: Callable[[ObjectKey], None]
     fights: Fights = field(default_factory=Fights)
     _locks: KeyedLocks[ObjectKey] = field(default_factory=KeyedLocks, init=False)
@@ -50,6 +54,13 @@ class ObjectReconciler:
 
         ``drift`` only changes what is said of it: nobody committed anything.
         """
+        started = time.perf_counter()
+        with log.bind(object=str(manifest.key)):
+            outcome = await self._reconcile(manifest, drift=drift)
+        self.measures.reconciled(outcome, time.perf_counter() - started)
+        return outcome
+
+    async def _reconcile(self, manifest: Manifest, *, drift: bool) -> Outcome:
         desired = await self._judge(manifest)
         if isinstance(desired, Outcome):
             return desired
@@ -129,6 +140,7 @@ class ObjectReconciler:
         self._remember(desired, outcome, digest)
         drift = drift or self.fights.is_watched(desired.key)
         self.reporter.applied(outcome, origin=desired.origin, drift=drift)
+        self.measures.changed(outcome, drift=drift)
         return self._fought_over(outcome, digest, drift=drift)
 
     def _fought_over(self, outcome: Outcome, digest: bytes, *, drift: bool) -> Outcome:

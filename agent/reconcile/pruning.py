@@ -23,6 +23,7 @@ from agent.plan.decide import Policy, reason_to_ignore
 from agent.plan.leftovers import InGit, leftovers
 from agent.plan.ownership import Record
 from agent.reconcile.events import Reporter
+from agent.reconcile.measures import Measures
 
 CONCURRENCY = 16
 
@@ -79,6 +80,7 @@ class Pruner:
     policy: Policy
     limit_percent: float
     reporter: Reporter
+    measures: Measures
 
     async def owned(self, kinds: Collection[GroupKind]) -> Owned:
         """List what the track owns in these kinds, out of the watches' stores.
@@ -154,6 +156,7 @@ class Pruner:
         outcome = await prune(self.client, *leftover)
         if outcome.wrote:
             self.reporter.pruned(outcome)
+            self.measures.changed(outcome, drift=False)
         return outcome
 
     async def _resources(self, kind: GroupKind) -> list[Resource]:

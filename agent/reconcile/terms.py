@@ -10,20 +10,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from agent import log
 from agent.aio.inflight import InFlight
 from agent.aio.supervise import forever
+from agent.aio.workqueue import WorkQueue
 from agent.config.model import Track as TrackConfig
 from agent.kube import pod
 from agent.kube.client import Client
 from agent.kube.events import EventRecorder
+from agent.metrics import Metrics
 from agent.plan.ownership import Record
 from agent.reconcile.building import TrackBuilder
-from agent.reconcile.loops import JITTER, Loops
+from agent.reconcile.loops import JITTER, Key, Loops
 from agent.reconcile.sources import Sources
 from agent.reconcile.status import TrackStatus
 from agent.reconcile.track import Track
@@ -100,14 +102,27 @@ class Terms:
     ``recorder`` and ``look_again``. ``sync_period`` is in seconds.
     """
 
-    def __init__(self, builder: Callable[..., TrackBuilder], *, sync_period: float) -> None:
+    def __init__(
+        self, builder: Callable[..., TrackBuilder], *, sync_period: float, metrics: Metrics
+    ) -> None:
         self._builder = builder
+        self._metrics = metrics
         self._sync_period = sync_period
         self._running: list[Term] = []
 
     def __iter__(self) -> Iterator[Term]:
         """Iterate over a snapshot."""
         return iter(list(self._running))
+
+    @property
+    def tracks(self) -> Mapping[str, Track]:
+        """The tracks of all running terms, by name."""
+        return {name: track for term in self._running for name, track in term.loops.tracks.items()}
+
+    @property
+    def queues(self) -> list[WorkQueue[Key]]:
+        """The queues of repairs of all running terms."""
+        return [term.loops.queue for term in self._running]
 
     def observe(self, old: Record | None, new: Record | None) -> None:
         """Hand an observed difference of a live object to whoever's it is."""
@@ -128,7 +143,8 @@ class Terms:
 
     @contextmanager
     def _begun(self, client: Client, tracks: Collection[TrackConfig]) -> Iterator[Term]:
-        loops, in_flight = Loops(sync_period=self._sync_period), InFlight()
+        loops = Loops(sync_period=self._sync_period, metrics=self._metrics)
+        in_flight = InFlight()
         recorder = EventRecorder(client, instance=pod.name())
         builder = self._builder(
             client=client, in_flight=in_flight, recorder=recorder, look_again=loops.look_again

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,7 @@ from agent.plan.ownership import Record
 from agent.reconcile import status
 from agent.reconcile.events import Reporter
 from agent.reconcile.loading import Loader
+from agent.reconcile.measures import Measures
 from agent.reconcile.objects import ObjectReconciler
 from agent.reconcile.pruning import Pruner
 from agent.reconcile.staging import Stager
@@ -56,6 +58,7 @@ class Parts:
     stager: Stager
     pruner: Pruner
     reporter: Reporter
+    measures: Measures
 
 
 class Track:
@@ -86,20 +89,29 @@ class Track:
 
         An unchanged tree that is in step costs the poll and nothing else, unless ``resync``.
         """
-        snapshot = await self._parts.source.poll(fresh=resync)
-        with log.bind(track=self.name, revision=str(snapshot.revision or "")):
-            if not resync and self._is_done(snapshot):
-                return self.status
-            findings = Findings(snapshot=snapshot)
-            try:
-                await self._pass(snapshot, findings)
-            except AgentError as error:
-                findings.extra["pass"] = str(error)
-            self._say("pass stopped", findings.extra.get("pass", ""))
-            self._findings = findings
-            written = await self.write_status()
-            self._done = snapshot.tree_id if written and self.status.ready else None
-            return self.status
+        started = time.perf_counter()
+        with log.bind(track=self.name):
+            snapshot = await self._parts.source.poll(fresh=resync)
+            self.measures.polled(snapshot, time.perf_counter() - started)
+            idle = not resync and self._is_done(snapshot)
+            if not idle:
+                with log.bind(revision=str(snapshot.revision or "")):
+                    await self._look_through(snapshot)
+        good = self.status.ready and not self.stopped
+        self.measures.passed(time.perf_counter() - started, good=good, idle=idle)
+        return self.status
+
+    async def _look_through(self, snapshot: Snapshot) -> None:
+        """Make a pass on a snapshot, whatever becomes of it, and record it."""
+        findings = Findings(snapshot=snapshot)
+        try:
+            await self._pass(snapshot, findings)
+        except AgentError as error:
+            findings.extra["pass"] = str(error)
+        self._say("pass stopped", findings.extra.get("pass", ""))
+        self._findings = findings
+        written = await self.write_status()
+        self._done = snapshot.tree_id if written and self.status.ready else None
 
     async def repair(self, key: ObjectKey) -> Outcome | None:
         """Look at one object again: drift, or a retry; None when git does not have it any more."""
@@ -108,7 +120,7 @@ class Track:
             return None
         before = self.outcomes.get(key)
         was_good = before is not None and before.in_sync
-        with log.bind(track=self.name):
+        with log.bind(track=self.name, revision=self.status.revision):
             outcome = await self._parts.objects.reconcile(manifest, drift=was_good)
         if key not in self.desired:  # a commit has dropped it meanwhile
             self._parts.verdicts.drop(key)
@@ -149,6 +161,21 @@ class Track:
         """True when the last pass could not be carried through, e.g. without an API server."""
         return "pass" in self._findings.extra
 
+    @property
+    def measures(self) -> Measures:
+        """What was counted of it."""
+        return self._parts.measures
+
+    @property
+    def held(self) -> int:
+        """How many deletions wait for an approval."""
+        return len(self._findings.held_keys)
+
+    @property
+    def fights(self) -> int:
+        """How many objects are being fought over with another writer."""
+        return self._parts.objects.fights.ongoing
+
     def is_settled(self, record: Record) -> bool:
         """True when a live object is known to be what git wants: an event brings nothing new."""
         return self._parts.objects.is_settled(record)
@@ -170,7 +197,9 @@ class Track:
         self._tell_files(collected)
         resources = await self._resolve({manifest.gvk for manifest in collected.manifests})
         recovered = self._recover(contents)
+        before = self.desired
         findings.file_errors += self._adopt(collected.manifests, resources)
+        self.measures.expect(before, self.desired, snapshot.revision)
         wanted = self._reach(resources)
         async with self._inventory_lock:
             contents = await self._parts.inventory.widen(

@@ -179,7 +179,8 @@ def _agent(
     folder: Path, settings: dict[str, str], track: dict[str, str], cleanup: ExitStack
 ) -> AgentProcess:
     """The agent with a configuration of its own; stopped by ``cleanup``."""
-    settings = {**settings, "state-dir": str(folder / "state")}
+    no_ports = {"metrics-bind-address": "0", "health-bind-address": "0"}
+    settings = {**settings, **no_ports, "state-dir": str(folder / "state")}
     track = {"name": TRACK, **track, "interval": "1s"}
     config = folder / "lightkeeper.toml"
     config.write_text(f"[agent]\n{_toml(settings)}\n[[track]]\n{_toml(track)}")

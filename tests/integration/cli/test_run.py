@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -71,6 +72,7 @@ def program(tmp_path: Path, namespace: str, kubeconfig: Path) -> Program:
     config.write_text(
         f'[agent]\nname = "a{namespace}"\nstate-dir = "{tmp_path / "state"}"\n'
         f'state-namespace = "{namespace}"\n'
+        'metrics-bind-address = "0"\nhealth-bind-address = "0"\n'
         f'[[track]]\nname = "shop"\nrepository = "file://{git.path}"\ninterval = "1s"\n'
     )
     return Program(config, namespace, kubeconfig, git)
@@ -148,6 +150,25 @@ def test_sigterm_finishes_what_is_in_flight_and_ends_with_0(
     assert created < 300, "the signal came too late to say anything"
 
 
+def test_an_address_of_0_opens_no_port(program: Program) -> None:
+    program.commit(1)
+    with program.started() as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "object created" in line:
+                break
+        assert _listening(process.pid) == 0
+
+
+def test_a_port_in_use_is_one_clear_line(program: Program) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        done = program.run("run", "--metrics-bind-address", address)
+    assert done.returncode == 1
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"metrics-bind-address {address}: cannot listen there: ")
+
+
 def test_no_process_is_left_behind(program: Program) -> None:
     program.commit(1)
     with program.started() as process:
@@ -163,6 +184,17 @@ def test_no_process_is_left_behind(program: Program) -> None:
     while any(_alive(pid) for pid in family):
         assert time.monotonic() < deadline, "a worker outlived the agent"
         time.sleep(0.05)
+
+
+def _listening(pid: int) -> int:
+    """Count the TCP ports that a process listens on."""
+    own = {os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    rows = [
+        row.split()
+        for table in ("tcp", "tcp6")
+        for row in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]
+    ]
+    return sum(1 for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own)
 
 
 def _children(pid: int) -> list[int]:

@@ -127,6 +127,7 @@ class Stage:
         config.write_text(
             f'[agent]\nname = "{self.agent}"\nstate-dir = "{self.folder / name}"\n'
             f'state-namespace = "{self.namespace}"\nkubeconfig = "{kubeconfig}"\n'
+            'metrics-bind-address = "0"\nhealth-bind-address = "0"\n'
             f'[leader-election]\nenabled = true\nidentity = "{name}"\n'
             + "".join(f"{key} = {value}\n" for key, value in settings.items())
             + tracks

@@ -47,6 +47,8 @@ class World:
     own_state_namespace: bool = True
     repository: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    metrics_address: str = "0"
+    health_address: str = "0"
 
     def commit(self, files: dict[str, str], *, remove: tuple[str, ...] = ()) -> str:
         """Commit files, ``NS`` replaced by the namespace."""
@@ -76,6 +78,8 @@ class World:
             f'state-dir = "{self.folder / "state"}"',
             *([f'state-namespace = "{self.namespace}"'] if self.own_state_namespace else []),
             f'kubeconfig = "{self.kubeconfig or self.kubectl.kubeconfig}"',
+            f'metrics-bind-address = "{self.metrics_address}"',
+            f'health-bind-address = "{self.health_address}"',
             *self.settings,
             "[[track]]",
             'name = "shop"',

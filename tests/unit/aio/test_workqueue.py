@@ -98,3 +98,47 @@ async def test_close_cancels_pending_retries() -> None:
     q.close()
     await asyncio.sleep(0.03)
     assert len(q) == 0
+
+
+class Listener:
+    """Writes down what it hears."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def added(self) -> None:
+        self.heard.append("added")
+
+    def retried(self) -> None:
+        self.heard.append("retried")
+
+    def taken(self, waited: float) -> None:
+        assert waited >= 0
+        self.heard.append("taken")
+
+    def finished(self, worked: float) -> None:
+        assert worked >= 0
+        self.heard.append("finished")
+
+
+async def test_an_observer_hears_what_happens() -> None:
+    listener = Listener()
+    q: WorkQueue[str] = WorkQueue(first=10.0, longest=10.0, observer=listener)
+    q.add("a")
+    q.add("a")  # waits already
+    q.done(await q.get())
+    q.retry("a")
+    q.close()
+    assert listener.heard == ["added", "taken", "finished", "retried"]
+
+
+async def test_a_queue_tells_what_waits_and_what_is_under_work() -> None:
+    q = queue()
+    q.add("a")
+    q.add("b")
+    await q.get()
+    assert q.depth == 1
+    [seconds] = q.working()
+    assert seconds >= 0
+    q.done("a")
+    assert q.working() == []
