@@ -23,6 +23,7 @@ from agent.config.schema import (
     TRACK_SYNONYMS,
     agent_schema,
     check_credential,
+    check_verify,
     track_schema,
 )
 from agent.config.tables import Reading, Schema, field_name, read, suggest
@@ -128,6 +129,7 @@ def _read_document(
     _check_names(tracks)
     for track in tracks:
         check_credential(track)
+        check_verify(track)
     return agent, tracks, faults
 
 

@@ -78,6 +78,36 @@ class KnownHosts:
     """Name of an environment variable with such lines. Default none."""
 
 
+class VerifyMode(StrEnum):
+    """What has to be signed; Flux's modes."""
+
+    HEAD = "head"
+    """The commit."""
+    TAG = "tag"
+    """The annotated tag that the reference is; the commit it names needs no signature."""
+    TAG_AND_HEAD = "tag-and-head"
+    """Both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyKeys:
+    """Where public keys are, when they are not in files."""
+
+    env: str
+    """Name of an environment variable with an armored OpenPGP keyring or lines of SSH keys."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Who has to have signed what a track uses."""
+
+    keys: tuple[Path, ...] | VerifyKeys
+    """Files, or folders of files, with public keys, read anew at each poll: OpenPGP keyrings
+    (armored or not), or lines of authorized_keys or allowed_signers. At least one."""
+    mode: VerifyMode = VerifyMode.HEAD
+    """What has to be signed. Default head, the commit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     """The ``[agent]`` table: what holds for the process and for all tracks."""
@@ -145,6 +175,9 @@ class Track:
     """Host keys for ssh. Default none: the user's and the system's known_hosts."""
     ca_file: Path | None = None
     """PEM bundle that https servers are checked against. Default "", the system's."""
+    verify: Verify | None = None
+    """Use only revisions that are signed by one of these keys; anything else is refused and the
+    last good revision stays. Default none: whatever the repository has."""
 
     @property
     def scope_namespace(self) -> str:

@@ -5,13 +5,23 @@ Pure. A test holds these tables and the fields of ``model`` equal.
 
 from __future__ import annotations
 
+import re
 from functools import partial
+from pathlib import Path
 
 from agent.config import values
-from agent.config.model import CredentialType, DeployKey, IgnoredFields, KnownHosts
+from agent.config.model import (
+    CredentialType,
+    DeployKey,
+    IgnoredFields,
+    KnownHosts,
+    Verify,
+    VerifyKeys,
+    VerifyMode,
+)
 from agent.config.repository import repository, transport
 from agent.config.tables import Reading, Schema, read
-from agent.config.values import Converter, Fault, Invalid, Paths
+from agent.config.values import Converter, Fault, Invalid, Paths, invalid
 
 AGENT_ALIASES = {"repository-dir": "state-dir"}
 """Other spellings of ``[agent]`` keys, flags and variables; of both, only one may be given."""
@@ -37,6 +47,8 @@ _FIELDS_REQUIRED = ("kind", "pointers")
 
 _SHORTEST_PERIOD = 1.0  # seconds; below it the polls themselves are the load
 _SHORTEST_TIMEOUT = 0.001  # seconds
+
+_FULL_SHA = re.compile(r"[0-9a-fA-F]{40}|[0-9a-fA-F]{64}")
 
 _ONE_PLACE = "needs exactly one of file and env"
 _LATER = "a Secret reference is not supported yet, use file or env"
@@ -87,6 +99,9 @@ def track_schema(paths: Paths) -> dict[str, Converter]:
         "deploy-key": partial(_secret, DeployKey, {**place, "type": values.credential_type}),
         "known-hosts": partial(_secret, KnownHosts, place),
         "ca-file": paths.optional,
+        "verify": partial(
+            _verify, {"keys": partial(_verify_keys, paths), "mode": values.verify_mode}
+        ),
     }
 
 
@@ -107,6 +122,40 @@ def _secret(model: type[DeployKey | KnownHosts], schema: Schema, raw: object) ->
     if reading.faults:
         raise Invalid(*reading.faults)
     return model(**reading.values)
+
+
+def _verify(schema: Schema, raw: object) -> Verify:
+    """Take a table that says who has to have signed what."""
+    reading = read(raw, schema, required=("keys",))
+    if reading.faults:
+        raise Invalid(*reading.faults)
+    return Verify(**reading.values)
+
+
+def _verify_keys(paths: Paths, raw: object) -> tuple[Path, ...] | VerifyKeys:
+    """Take a path, a list of paths, or a table that says where else public keys are."""
+    if isinstance(raw, str):
+        return (paths.of_secret(raw),)
+    if isinstance(raw, dict):
+        reading = read(raw, {"env": values.environment_name}, required=("env",), unknown=_ANSWERS)
+        if reading.faults:
+            raise Invalid(*reading.faults)
+        return VerifyKeys(**reading.values)
+    found: tuple[Path, ...] = values.listing(paths.of_secret, example='["keys/ada.asc"]')(raw)
+    if not found:
+        raise invalid("empty", "expected the path of at least one file with public keys")
+    return found
+
+
+def check_verify(track: Reading) -> None:
+    """Add a fault when the reference cannot be the tag that has to be signed."""
+    verify, reference = track.values.get("verify"), track.values.get("reference", "")
+    if not isinstance(verify, Verify) or verify.mode is VerifyMode.HEAD:
+        return
+    what = "a commit" if _FULL_SHA.fullmatch(reference) else "the default branch"
+    if what == "a commit" or not reference:
+        message = f'"{verify.mode}" asks for a signed tag, but reference is {what}: name the tag'
+        track.faults.append(Fault(message, ("verify", "mode")))
 
 
 def check_credential(track: Reading) -> None:

@@ -17,6 +17,8 @@ from agent.config.model import (
     IgnoredResource,
     KnownHosts,
     Track,
+    Verify,
+    VerifyMode,
 )
 from agent.config.pointers import Pointer
 from tests.unit.config.files import TRACK, loaded, problems
@@ -55,11 +57,13 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         prune-limit = "7%"
         deploy-key = { env = "KEY" }
         known-hosts.file = "/hosts"
+        verify = { keys = "signers.asc", mode = "TagAndHEAD" }
         [[track]]
         name = "b"
         repository = "https://example.org/r"
         deploy-key = { file = "pw", type = "HTTPBasicAuth" }
         ca-file = "ca.pem"
+        verify.keys = ["~/keys", "/keys"]
         [[track.ignore-fields]]
         kind = "Deployment.apps"
         namespace = "shop"
@@ -96,6 +100,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             prune_limit=7,
             deploy_key=DeployKey(env="KEY"),
             known_hosts=KnownHosts(file=Path("/hosts")),
+            verify=Verify(keys=(tmp_path / "signers.asc",), mode=VerifyMode.TAG_AND_HEAD),
         ),
         Track(
             name="b",
@@ -103,6 +108,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             scope="shop",
             deploy_key=DeployKey(file=tmp_path / "pw", type=CredentialType.HTTP_BASIC_AUTH),
             ca_file=tmp_path / "ca.pem",
+            verify=Verify(keys=(Path("/home/me/keys"), Path("/keys"))),
             ignore_fields=(
                 IgnoredFields(
                     kind="Deployment.apps",

@@ -120,6 +120,42 @@ TRACK_MISTAKES = {
         'known-hosts = { env = "A", file = "b" }',
         ".known-hosts: needs exactly one of file and env",
     ),
+    "verify no table": ('verify = "a.asc"', ".verify: not a table (got a string)"),
+    "verify by nobody": (
+        'verify = { mode = "tag" }',
+        ".verify.keys: missing, and it has no defaul",
+    ),
+    "verify by no file": ("verify = { keys = [] }", ".verify.keys: empty, expected the path of at"),
+    "verify by a number": ("verify = { keys = 5 }", ".verify.keys: not a list (got 5), expected o"),
+    "second file no path": (
+        'verify = { keys = ["a", ""] }',
+        ".verify.keys[1]: empty, expected a path",
+    ),
+    "private key to verify by": (
+        'verify = { keys = "-----BEGIN PGP PRIVATE KEY BLOCK----- hunter2" }',
+        ".verify.keys: not a path, expected a file's; never write the secret itself here",
+    ),
+    "verify by no variable": (
+        "verify = { keys = {} }",
+        ".verify.keys.env: missing, and it has no default",
+    ),
+    "verify by a Secret": (
+        'verify = { keys = { env = "A", secret-name = "s" } }',
+        ".verify.keys.secret-name: a Secret reference is not supported yet, use file or env",
+    ),
+    "verify what": (
+        'verify = { keys = "a", mode = "branch" }',
+        '.verify.mode: not something that can be verified (got "branch"), expected one of "head", '
+        '"tag", "tag-and-head"',
+    ),
+    "verify a tag, name none": (
+        'verify = { keys = "a", mode = "tag" }',
+        '.verify.mode: "tag" asks for a signed tag, but reference is the default branch: name the',
+    ),
+    "verify a tag, name a commit": (
+        f'verify = {{ keys = "a", mode = "tag-and-head" }}\nreference = "{"a" * 40}"',
+        '.verify.mode: "tag-and-head" asks for a signed tag, but reference is a commit: name the ',
+    ),
     "one rule": (
         'ignore-fields = { kind = "ConfigMap", pointers = ["/data"] }',
         ".ignore-fields: not a list (got a table), expected one such as [{ kind = ",
