@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from agent.config.model import Agent, CredentialType, DeployKey, KnownHosts
+from agent.config.model import Agent, CredentialType, DeployKey, KnownHosts, VerifyKeys
 from agent.config.model import Track as TrackConfig
 from agent.source import providers
 from agent.source.credentials import basic_auth, ssh_key
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
+from agent.source.signatures.material import KeyFiles, KeyMaterial, KeyVariable
+from agent.source.signatures.verifier import Verifier
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,19 @@ class Sources:
             credentials=self._credentials(track),
             timeout=self.settings.fetch_timeout,
             fetcher=self.fetcher,
+            verifier=self._verifier(track),
         )
+
+    def _verifier(self, track: TrackConfig) -> Verifier | None:
+        if track.verify is None:
+            return None
+        keys = track.verify.keys
+        material: KeyMaterial = (
+            KeyVariable(keys.env, self.environment)
+            if isinstance(keys, VerifyKeys)
+            else KeyFiles(keys)
+        )
+        return Verifier(keys=material, mode=track.verify.mode)
 
     def _credentials(self, track: TrackConfig) -> providers.PlacedCredentials:
         key, hosts = track.deploy_key, track.known_hosts

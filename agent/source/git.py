@@ -15,9 +15,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
+from agent import log
 from agent.manifest.paths import clean_sub_path, is_manifest_path
 from agent.source.credentials import CredentialProvider, Credentials, for_url
 from agent.source.errors import (
@@ -28,13 +30,16 @@ from agent.source.errors import (
     MirrorDamaged,
     PathNotFound,
     ReferenceNotFound,
+    SignatureError,
     SourceError,
+    VerificationError,
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
 from agent.source.known_hosts import keyscan_command, machine_known_hosts
 from agent.source.mirror import Contents, Mirror, Record
 from agent.source.resolve import Target, resolve, wanted_commit
-from agent.source.snapshot import Snapshot, TreeFile, Trust
+from agent.source.signatures.verifier import Verifier
+from agent.source.snapshot import Revision, Snapshot, TreeFile, Trust
 from agent.source.url import GitUrl, parse_url
 
 _log = logging.getLogger(__name__)
@@ -51,10 +56,12 @@ class GitSource:
 
     Tracks of one URL share a mirror under ``state_dir``/repositories. ``reference`` is a tag, a
     branch, a ref's name, a full commit id, or "" for the remote's HEAD. ``timeout`` bounds the
-    network side of one poll, in seconds. Raises UnsupportedUrl and manifest's SubPathError.
+    network side of one poll, in seconds. ``verifier`` has to find each revision well signed before
+    anything of it is used; None asks for no signature. Raises UnsupportedUrl and manifest's
+    SubPathError.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a fact of its own
         self,
         *,
         url: str,
@@ -64,6 +71,7 @@ class GitSource:
         credentials: CredentialProvider,
         timeout: float,
         fetcher: Fetcher,
+        verifier: Verifier | None = None,
     ) -> None:
         self._url: GitUrl = parse_url(url)
         self._reference = reference
@@ -73,7 +81,11 @@ class GitSource:
         self._fetcher = fetcher
         self._mirror = Mirror(state_dir / "repositories" / self._url.mirror_name())
         self._lock = fetcher.lock(self._mirror.path)
-        self._track = _track_key(reference, self._sub_path)
+        self._verifier = verifier
+        # A record is for those who ask for the same signatures, lest one track's good revision
+        # replaces another's; one that was made before any were asked for may pass the check.
+        self._unverified_track = _track_key(reference, self._sub_path)
+        self._track = _track_key(reference, self._sub_path, verifier.identity if verifier else "")
         self._last: Snapshot | None = None
         self._good: Snapshot | None = None
 
@@ -91,23 +103,39 @@ class GitSource:
         try:
             return await self._poll(Deadline.after(self._timeout))
         except SourceError as error:
-            good = self._good or await self.last_good()
+            good = await self._still_good() or await self.last_good()
             if good is None:
                 return Snapshot(Trust.UNREADABLE, error=error)
             return replace(good, trust=Trust.STALE, error=error)
 
     async def last_good(self) -> Snapshot | None:
         """Return the last good revision from disk (STALE), without network; None without one."""
+        self._good = await self._recall(self._track)
+        if self._good is None and self._verifier is not None:
+            self._good = await self._recall(self._unverified_track)
+        return self._good
+
+    async def _recall(self, track: str) -> Snapshot | None:
         try:
-            record = await self._on_disk(self._mirror.recall, self._track)
+            record = await self._on_disk(self._mirror.recall, track)
             if record is None:
                 return None
-            contents = await self._contents(record.commit, record.reference)
+            verified = await self._verified(record)
+            contents = await self._contents(record)
         except (MirrorDamaged, SourceError) as error:
-            _log.warning("%s: the last good revision cannot be read: %s", self.url, error)
+            _log.warning("%s: the last good revision cannot be used: %s", self.url, error)
             return None
-        self._good = _snapshot(Trust.STALE, contents, checked_at=None)
-        return self._good
+        return _snapshot(Trust.STALE, contents, checked_at=None, verified=verified)
+
+    async def _still_good(self) -> Snapshot | None:
+        """Return the last good revision if its signature still counts: keys are taken away."""
+        good = self._good
+        if good is None or good.revision is None or self._verifier is None:
+            return good
+        try:
+            return replace(good, verified=await self._verified(_record(good.revision)))
+        except (MirrorDamaged, SourceError):
+            return None
 
     async def read(self, files: Sequence[TreeFile]) -> dict[str, bytes]:
         """Return the files' contents by blob id; raise FetchError when the mirror lost one.
@@ -132,17 +160,26 @@ class GitSource:
         credentials = await self._ready_credentials(deadline)
         target = await self._resolve(credentials, deadline)
         checked_at = time.time()
-        last = self._last
-        if last is not None and _is_at(last, target):
-            trust = Trust.EMPTY if last.trust is Trust.EMPTY else Trust.UNCHANGED
-            snapshot = replace(last, trust=trust, checked_at=checked_at)
-        else:
+        snapshot = await self._unchanged(target, checked_at)
+        if snapshot is None:
             async with self._exclusive(deadline):
                 snapshot = await self._advance(target, credentials, deadline, checked_at)
         self._last = snapshot
         if snapshot.may_prune:
             self._good = snapshot
         return snapshot
+
+    async def _unchanged(self, target: Target, checked_at: float) -> Snapshot | None:
+        """Return the last snapshot again if ``target`` is what it shows; None otherwise."""
+        last = self._last
+        if last is None or last.revision is None or not _is_at(last.revision, target):
+            return None
+        try:
+            verified = await self._verified(_record(last.revision))
+        except MirrorDamaged:
+            return None
+        trust = Trust.EMPTY if last.trust is Trust.EMPTY else Trust.UNCHANGED
+        return replace(last, trust=trust, checked_at=checked_at, verified=verified)
 
     async def _ready_credentials(self, deadline: Deadline) -> Credentials:
         try:
@@ -219,23 +256,40 @@ class GitSource:
         self, target: Target, credentials: Credentials, deadline: Deadline, checked_at: float
     ) -> Snapshot:
         await self._on_disk(self._mirror.prepare)
-        commit = target.commit
-        if not await self._on_disk(self._mirror.holds, commit):
-            commit = await self._fetch(target, credentials, deadline)
-        contents = await self._contents(commit, target.name)
+        record = Record(target.commit, target.name, target.tag)
+        if not await self._on_disk(self._mirror.holds, record.commit, record.tag):
+            record = await self._fetch(target, credentials, deadline)
+        verified = await self._verified(record)
+        contents = await self._contents(record)
         if not contents.files:
-            snapshot = _snapshot(Trust.EMPTY, contents, checked_at=checked_at)
-            return replace(snapshot, error=self._nothing_there(commit))
+            snapshot = _snapshot(Trust.EMPTY, contents, checked_at=checked_at, verified=verified)
+            return replace(snapshot, error=self._nothing_there(record.commit))
         previous = await self._on_disk(self._mirror.recall, self._track)
-        record = Record(commit, target.name)
         if record != previous:
             await self._on_disk(self._mirror.remember, self._track, record)
-        known = previous is not None and previous.commit == commit
+        known = previous is not None and previous.commit == record.commit
+        if verified and not known:
+            signed = log.fields(repository=self.url, commit=record.commit, signer=verified)
+            _log.info("revision verified", extra=signed)
         trust = Trust.UNCHANGED if known else Trust.NEW
-        return _snapshot(trust, contents, checked_at=checked_at)
+        return _snapshot(trust, contents, checked_at=checked_at, verified=verified)
 
-    async def _fetch(self, target: Target, credentials: Credentials, deadline: Deadline) -> str:
-        """Fetch the target and return the commit that came, which may be newer than the listing."""
+    async def _verified(self, record: Record) -> str:
+        """Return who signed a revision, "" when nobody asks; raise VerificationError.
+
+        Raises MirrorDamaged too, when its objects have to be read for that.
+        """
+        if self._verifier is None:
+            return ""
+        try:
+            return await self._verifier.check(
+                record, partial(self._on_disk, self._mirror.candidate, record)
+            )
+        except SignatureError as error:
+            raise VerificationError(self.url, error.reason, hint=error.hint) from error
+
+    async def _fetch(self, target: Target, credentials: Credentials, deadline: Deadline) -> Record:
+        """Fetch the target and return what came, which may be newer than the listing."""
         await self._on_disk(self._mirror.forget_incoming, self._track)
         try:
             await self._fetcher.fetch(
@@ -251,8 +305,9 @@ class GitSource:
             if not await self._on_disk(self._mirror.is_sound):
                 raise MirrorDamaged(error.reason) from error
             raise
-        commit = await self._on_disk(self._mirror.incoming, self._track)
-        if commit is None or (wanted_commit(target.name) and commit != target.commit):
+        found = await self._on_disk(self._mirror.incoming, self._track)
+        by_id = wanted_commit(target.name)
+        if found is None or (by_id and found.commit != target.commit):
             raise ReferenceNotFound(
                 self.url,
                 f"{target.name} is not a commit, or went away while it was fetched",
@@ -260,12 +315,10 @@ class GitSource:
             )
         if await self._on_disk(self._mirror.pack_count) > _PACK_LIMIT:
             await self._on_disk(self._mirror.repack)
-        return commit
+        return Record(found.commit, target.name, "" if by_id else found.tag)
 
-    async def _contents(self, commit: str, reference: str) -> Contents:
-        return await self._on_disk(
-            self._mirror.contents, commit, self._sub_path, self._accepts, reference=reference
-        )
+    async def _contents(self, record: Record) -> Contents:
+        return await self._on_disk(self._mirror.contents, record, self._sub_path, self._accepts)
 
     def _accepts(self, path: str) -> bool:
         return is_manifest_path(path, self._sub_path)
@@ -289,20 +342,27 @@ class GitSource:
             ) from error
 
 
-def _is_at(snapshot: Snapshot, target: Target) -> bool:
-    revision = snapshot.revision
-    return (
-        revision is not None
-        and revision.commit == target.commit
-        and revision.reference == target.name
-    )
+def _is_at(revision: Revision, target: Target) -> bool:
+    return _record(revision) == Record(target.commit, target.name, target.tag)
 
 
-def _snapshot(trust: Trust, contents: Contents, *, checked_at: float | None) -> Snapshot:
+def _record(revision: Revision) -> Record:
+    return Record(revision.commit, revision.reference, revision.tag)
+
+
+def _snapshot(
+    trust: Trust, contents: Contents, *, checked_at: float | None, verified: str
+) -> Snapshot:
     return Snapshot(
-        trust, contents.revision, contents.tree_id, contents.files, checked_at=checked_at
+        trust,
+        contents.revision,
+        contents.tree_id,
+        contents.files,
+        checked_at=checked_at,
+        verified=verified,
     )
 
 
-def _track_key(reference: str, sub_path: str) -> str:
-    return hashlib.sha256(f"{reference}\0{sub_path}".encode()).hexdigest()[:16]
+def _track_key(reference: str, sub_path: str, verify: str = "") -> str:
+    parts = (reference, sub_path, verify) if verify else (reference, sub_path)
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]

@@ -58,12 +58,15 @@ def parse_certificates(data: bytes, *, source: str) -> tuple[Certificate, ...]:
     """Read a keyring, armored or not; raise SignatureError when it is none or has secrets."""
     try:
         certs = Cert.split_bytes(data)
+        secret = any(
+            p.tag in (Tag.SecretKey, Tag.SecretSubkey) for p in PacketPile.from_bytes(data)
+        )
     except RuntimeError as error:
         raise SignatureError(
             f"{source}: not an OpenPGP keyring: {_first_line(error)}",
             hint="make one with gpg --armor --export",
         ) from None
-    if any(cert.has_secret_keys for cert in certs):
+    if secret:
         raise SignatureError(
             f"{source}: holds a secret key, which does not belong here",
             hint="give the public one, from gpg --armor --export",

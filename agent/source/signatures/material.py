@@ -1,0 +1,98 @@
+"""Where a track's public keys are kept: files and folders, or a variable of the environment.
+
+Read anew at each poll, so that a key that is taken away is distrusted without a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from agent.source.errors import SignatureError
+
+_LARGEST: Final = 16 << 20  # bytes; a file beyond it is not a keyring but a mistake
+
+
+class KeyMaterial(Protocol):
+    """Where public keys are kept."""
+
+    @property
+    def identity(self) -> str:
+        """The place in words: the same for two tracks that are to trust the same keys."""
+        ...
+
+    async def read(self) -> Mapping[str, bytes]:
+        """Return what is there now, by the name to show; raise SignatureError.
+
+        Called at each poll and bounded by its caller.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFiles:
+    """Files, and folders of files: names that start with a dot and folders inside are left out."""
+
+    paths: tuple[Path, ...]
+
+    @property
+    def identity(self) -> str:
+        """The paths."""
+        return "files " + " ".join(str(path) for path in self.paths)
+
+    async def read(self) -> Mapping[str, bytes]:
+        """Read all files, in a thread; raise SignatureError for the first that cannot be."""
+        return await asyncio.to_thread(self._read)
+
+    def _read(self) -> dict[str, bytes]:
+        found: dict[str, bytes] = {}
+        for given in self.paths:
+            try:
+                found |= {str(path): _content(path) for path in _files(given)}
+            except OSError as error:
+                raise SignatureError(
+                    f"cannot read {error.filename or given}: {error.strerror}",
+                    hint="check verify.keys",
+                ) from None
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class KeyVariable:
+    """A variable of an environment."""
+
+    name: str
+    environment: Mapping[str, str] = field(repr=False)
+
+    @property
+    def identity(self) -> str:
+        """The variable's name."""
+        return f"variable {self.name}"
+
+    async def read(self) -> Mapping[str, bytes]:
+        """Look it up; raise SignatureError when it is not set."""
+        value = self.environment.get(self.name)
+        if value is None:
+            raise SignatureError(f"environment variable {self.name} is not set")
+        return {f"environment variable {self.name}": value.encode(errors="surrogateescape")}
+
+
+def _files(given: Path) -> Iterator[Path]:
+    if not given.is_dir():
+        yield given
+        return
+    # A mounted Secret's files are links into a folder whose name starts with a dot.
+    for path in sorted(given.iterdir()):
+        if not path.name.startswith(".") and path.is_file():
+            yield path
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(_LARGEST + 1)
+    if len(content) > _LARGEST:
+        raise SignatureError(f"{path}: larger than {_LARGEST >> 20} MiB, so it is not a keyring")
+    return content
