@@ -88,6 +88,7 @@ class GitSource:
         self._track = _track_key(reference, self._sub_path, verifier.identity if verifier else "")
         self._last: Snapshot | None = None
         self._good: Snapshot | None = None
+        self._said: set[str] = set()
 
     @property
     def url(self) -> str:
@@ -123,7 +124,9 @@ class GitSource:
             verified = await self._verified(record)
             contents = await self._contents(record)
         except (MirrorDamaged, SourceError) as error:
-            _log.warning("%s: the last good revision cannot be used: %s", self.url, error)
+            if str(error) not in self._said:  # it is the same at each poll
+                _log.warning("%s: the last good revision cannot be used: %s", self.url, error)
+            self._said.add(str(error))
             return None
         return _snapshot(Trust.STALE, contents, checked_at=None, verified=verified)
 
@@ -167,6 +170,7 @@ class GitSource:
         self._last = snapshot
         if snapshot.may_prune:
             self._good = snapshot
+        self._said.clear()
         return snapshot
 
     async def _unchanged(self, target: Target, checked_at: float) -> Snapshot | None:

@@ -63,6 +63,10 @@ class Gpg:
         self.run("--quick-gen-key", f"{name} <{name}@example.org>", algorithm, "sign", until, at=at)
         return GpgKey(self, self._fingerprints(name)[0], at)
 
+    def key(self, name: str) -> GpgKey:
+        """Return a key that was made by other means."""
+        return GpgKey(self, self._fingerprints(name)[0])
+
     def add_subkey(self, key: GpgKey, algorithm: str, *, until: str = "never") -> GpgKey:
         """Add a subkey that can sign; return it."""
         self.run("--quick-add-key", key.fingerprint, algorithm, "sign", until, at=key.at)

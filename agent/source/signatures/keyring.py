@@ -13,7 +13,7 @@ from agent.source.signatures.signed import Signed
 from agent.source.signatures.signer import Signer
 from agent.source.signatures.sshkeys import TrustedKey
 
-_OPENPGP: Final = (b"-----BEGIN PGP SIGNATURE-----", b"-----BEGIN PGP MESSAGE-----")
+_OPENPGP: Final = b"-----BEGIN PGP SIGNATURE-----"
 _SSH: Final = b"-----BEGIN SSH SIGNATURE-----"
 _X509: Final = b"-----BEGIN SIGNED MESSAGE-----"
 _HIGH_BIT: Final = 0x80  # set in the first byte of every OpenPGP packet (RFC 9580 section 4.2)

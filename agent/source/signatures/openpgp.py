@@ -37,27 +37,26 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A public key with its subkeys; fingerprints are upper-case hex, as gpg prints them."""
+    """A public key with its subkeys; fingerprints are upper-case hex, as gpg prints them.
+
+    ``name`` is the first user id. ``fault`` says why nothing signed by it counts, "" for nothing.
+    """
 
     cert: Cert
     keys: tuple[Key, ...]
+    name: str
+    fault: str
 
     @property
     def fingerprint(self) -> str:
         """The fingerprint of the primary key."""
         return self.keys[0].fingerprint
 
-    @property
-    def name(self) -> str:
-        """The first user id, "" without one."""
-        ids = self.cert.user_ids
-        return str(ids[0]) if ids else ""
-
 
 def parse_certificates(data: bytes, *, source: str) -> tuple[Certificate, ...]:
     """Read a keyring, armored or not; raise SignatureError when it is none or has secrets."""
     try:
-        certs = Cert.split_bytes(data)
+        certificates = tuple(_certificate(cert) for cert in Cert.split_bytes(data))
         secret = any(
             p.tag in (Tag.SecretKey, Tag.SecretSubkey) for p in PacketPile.from_bytes(data)
         )
@@ -71,7 +70,7 @@ def parse_certificates(data: bytes, *, source: str) -> tuple[Certificate, ...]:
             f"{source}: holds a secret key, which does not belong here",
             hint="give the public one, from gpg --armor --export",
         )
-    return tuple(Certificate(cert, tuple(_keys(cert))) for cert in certs)
+    return certificates
 
 
 def check(
@@ -104,23 +103,23 @@ def check(
 
 
 def _parse(armored: bytes) -> Sig:
-    """Read exactly one signature: of two, one might hold and the other be meant."""
+    """Read a signature, the first one where there are more."""
     text = armored.strip()
+    if text.count(_END) != 1 or not text.endswith(_END):
+        raise SignatureError("its OpenPGP signature is malformed: its armor has no end, or two")
     try:
-        packets = list(PacketPile.from_bytes(text))
-        if len(packets) != 1 or text.count(_END) != 1 or not text.endswith(_END):
-            raise SignatureError("it has more than one OpenPGP signature, or something beside it")
         return Sig.from_bytes(text)
     except RuntimeError as error:
         raise SignatureError(f"its OpenPGP signature is malformed: {_first_line(error)}") from None
 
 
 def _objection(certificate: Certificate, key: Key, now: float) -> str:
-    primary = certificate.keys[0]
     whose = f"it is signed by the OpenPGP key 0x{key.fingerprint} of {certificate.name or '?'}"
-    if certificate.cert.is_revoked or key.revoked:
+    if certificate.fault:
+        return f"{whose}, which {certificate.fault}"
+    if key.revoked:
         return f"{whose}, which is revoked"
-    until = min(primary.until, key.until)
+    until = min(certificate.keys[0].until, key.until)
     if now >= until:
         return f"{whose}, which expired at {_shown(until)}"
     return ""
@@ -134,8 +133,21 @@ def _holds(signature: Sig, payload: bytes, certificate: Certificate, key: Key) -
     return any(valid.signing_key.upper() == key.fingerprint for valid in verified.valid_sigs)
 
 
-def _keys(cert: Cert) -> Iterator[Key]:
-    """List primary key and subkeys; what the library checks of them is not repeated here."""
+def _certificate(cert: Cert) -> Certificate:
+    try:
+        until = cert.expiration.timestamp() if cert.expiration else math.inf
+        name = next(map(str, cert.user_ids), "")
+        fault = "is revoked" if cert.is_revoked else ""
+    except RuntimeError as error:  # e.g. its own signatures are SHA-1; other keys are not to suffer
+        until, name, fault = math.inf, "", f"cannot be used: {_first_line(error)}"
+    return Certificate(cert, tuple(_keys(cert, until)), name, fault)
+
+
+def _keys(cert: Cert, until: float) -> Iterator[Key]:
+    """List primary key, which expires at ``until``, and subkeys.
+
+    What the library checks of them with each signature is not repeated here.
+    """
     packets = list(PacketPile.from_bytes(bytes(cert)))
     places = [i for i, p in enumerate(packets) if p.tag in (Tag.PublicKey, Tag.PublicSubkey)]
     for place, end in zip(places, [*places[1:], len(packets)], strict=True):
@@ -143,15 +155,12 @@ def _keys(cert: Cert) -> Iterator[Key]:
         signatures = [p for p in packets[place:end] if p.tag == Tag.Signature]
         bindings = [s for s in signatures if s.signature_type == SignatureType.SubkeyBinding]
         newest = max(bindings, key=lambda s: s.signature_created or _EPOCH, default=None)
-        until = math.inf
-        if key.tag == Tag.PublicKey:
-            until = cert.expiration.timestamp() if cert.expiration else math.inf
-        elif newest is not None and newest.key_validity_period and key.key_created:
-            until = (key.key_created + newest.key_validity_period).timestamp()
+        lasts = newest.key_validity_period if newest is not None else None
+        ends = (key.key_created + lasts).timestamp() if lasts else math.inf
         yield Key(
             fingerprint=(key.fingerprint or "").upper(),
             key_id=(key.key_id or "").upper(),
-            until=until,
+            until=until if key.tag == Tag.PublicKey else ends,
             revoked=any(s.signature_type == SignatureType.SubkeyRevocation for s in signatures),
         )
 

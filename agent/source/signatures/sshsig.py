@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -35,9 +34,8 @@ SHORTEST_RSA: Final = 2048
 """Bits below which an RSA key is refused."""
 
 _MAGIC: Final = b"SSHSIG"
-_ARMOR: Final = re.compile(
-    rb"-----BEGIN SSH SIGNATURE-----\s+([A-Za-z0-9+/=\s]+?)\s+-----END SSH SIGNATURE-----\s*"
-)
+_BEGIN: Final = b"-----BEGIN SSH SIGNATURE-----\n"
+_END: Final = b"\n-----END SSH SIGNATURE-----"
 _ALGORITHMS: Final = {
     b"ssh-ed25519": (b"ssh-ed25519",),
     b"ssh-rsa": (b"rsa-sha2-512", b"rsa-sha2-256"),
@@ -72,11 +70,12 @@ class SshSignature:
 
 def parse(armored: bytes) -> SshSignature:
     """Read a signature in its armor; raise SignatureError when it is malformed or not git's."""
-    found = _ARMOR.fullmatch(armored)
-    if found is None:
+    text = armored.strip()
+    if not (text.startswith(_BEGIN) and text.endswith(_END)):
         raise _malformed("its armor is broken")
     try:
-        data = base64.b64decode(b"".join(found[1].split()), validate=True)
+        body = text.removeprefix(_BEGIN).removesuffix(_END)
+        data = base64.b64decode(b"".join(body.split()), validate=True)
     except binascii.Error:
         raise _malformed("it is not base64") from None
     if not data.startswith(_MAGIC + b"\0\0\0\1"):

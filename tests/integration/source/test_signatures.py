@@ -283,6 +283,19 @@ async def test_an_expired_subkey_is_refused_though_its_owner_is_valid(
     refused(await track(local, verifier=verifier(keys)).poll(), "expired at 2021-01-01T00:00:00Z")
 
 
+async def test_a_key_that_is_too_weak_is_refused_and_no_other_suffers(
+    local: Remote, track: Track, keys: Path, gpg: Gpg
+) -> None:
+    gpg.run("--cert-digest-algo=SHA1", "--quick-gen-key", "weak@example.org", "rsa3072", "sign")
+    weak, good = gpg.key("weak@example.org"), gpg.make("strong", "ed25519")
+    write(keys, weak.public(armored=False) + good.public(armored=False))
+    commit = signed(local.upstream, good, "1")
+    source = track(local, verifier=verifier(keys))
+    accepted(await source.poll(), commit)
+    signed(local.upstream, weak, "2")
+    refused(await source.poll(), weak.fingerprint, "which cannot be used: ", good=commit)
+
+
 async def test_a_key_ends_while_the_agent_runs(
     local: Remote, track: Track, keys: Path, ada: SshKey, monkeypatch: pytest.MonkeyPatch
 ) -> None:

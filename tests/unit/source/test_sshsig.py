@@ -240,3 +240,8 @@ def test_a_signature_with_one_byte_changed_does_not_hold(kind: str, data: st.Dat
     bad = good[:place] + bytes([good[place] ^ other]) + good[place + 1 :]
     with pytest.raises(SignatureError):
         check(bad)
+
+
+def test_a_huge_signature_of_nothing_costs_no_time() -> None:
+    with pytest.raises(SignatureError):
+        sshsig.parse(armored(b"")[:30] + b" \n" * (1 << 20) + b"x")
