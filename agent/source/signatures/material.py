@@ -24,10 +24,11 @@ class KeyMaterial(Protocol):
         """The place in words: the same for two tracks that are to trust the same keys."""
         ...
 
-    async def read(self) -> Mapping[str, bytes]:
+    async def read(self, *, fresh: bool) -> Mapping[str, bytes]:
         """Return what is there now, by the name to show; raise SignatureError.
 
-        Called at each poll and bounded by its caller.
+        Called at each poll and bounded by its caller. Unless ``fresh``, when it is about a revision
+        that is in use already, a place that costs a request may answer from memory.
         """
         ...
 
@@ -43,8 +44,8 @@ class KeyFiles:
         """The paths."""
         return "files " + " ".join(str(path) for path in self.paths)
 
-    async def read(self) -> Mapping[str, bytes]:
-        """Read all files, in a thread; raise SignatureError for the first that cannot be."""
+    async def read(self, *, fresh: bool) -> Mapping[str, bytes]:
+        """Read all files, always; raise SignatureError for the first that cannot be."""
         return await asyncio.to_thread(self._read)
 
     def _read(self) -> dict[str, bytes]:
@@ -72,7 +73,7 @@ class KeyVariable:
         """The variable's name."""
         return f"variable {self.name}"
 
-    async def read(self) -> Mapping[str, bytes]:
+    async def read(self, *, fresh: bool) -> Mapping[str, bytes]:
         """Look it up; raise SignatureError when it is not set."""
         value = self.environment.get(self.name)
         if value is None:

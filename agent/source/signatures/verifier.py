@@ -55,8 +55,9 @@ class Verifier:
 
         ``load`` reads its objects, and what that raises is let through.
         """
-        material = await self._read_keys()
-        keys, last = _digest(material), self._last
+        last = self._last
+        material = await self._read_keys(fresh=last is None or last.record != record)
+        keys = _digest(material)
         if last and (last.record, last.keys) == (record, keys) and time.time() < last.until:
             return last.signers
         candidate = await load()
@@ -64,10 +65,10 @@ class Verifier:
         self._last = _Verdict(record, keys, signers, until)
         return signers
 
-    async def _read_keys(self) -> Mapping[str, bytes]:
+    async def _read_keys(self, *, fresh: bool) -> Mapping[str, bytes]:
         try:
             async with asyncio.timeout(_KEYS_TIMEOUT):
-                return await self._keys.read()
+                return await self._keys.read(fresh=fresh)
         except TimeoutError:
             raise SignatureError(f"{_NO_KEYS}: no answer within {_KEYS_TIMEOUT:g}s") from None
         except SignatureError as error:
