@@ -421,8 +421,13 @@ async def test_an_old_signed_tag_under_a_new_name_is_refused(
     )
 
 
-async def test_a_tag_made_anew_at_the_same_commit_is_checked_anew(
-    remote: Remote, track: Track, keys: Path, ada: SshKey, eve: SshKey
+async def test_a_tag_made_anew_at_the_same_commit_is_fetched_and_checked_anew(
+    remote: Remote,
+    track: Track,
+    keys: Path,
+    ada: SshKey,
+    eve: SshKey,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     commit = remote.upstream.commit({"deploy/a.yaml": "1"})
     sign_tag(remote.upstream, ada, "v1", commit)
@@ -430,6 +435,7 @@ async def test_a_tag_made_anew_at_the_same_commit_is_checked_anew(
     accepted(await source.poll(), commit)
     sign_tag(remote.upstream, eve, "v1", commit)
     refused(await source.poll(), eve.fingerprint, "not among the given ones", good=commit)
+    assert "rebuilding the mirror" not in caplog.text
 
 
 async def test_a_signed_tag_survives_restart_and_repacking_without_the_remote(
