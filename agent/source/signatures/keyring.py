@@ -67,7 +67,7 @@ class Keyring:
         if not found:
             kind = sshsig.key_type(signature.key)
             raise SignatureError(
-                f"it is signed by the SSH key {named.fingerprint} ({kind[:60]}), which is not "
+                f"it is signed by the SSH key {named.fingerprint} ({kind[:60]!r}), which is not "
                 "among the given ones",
                 hint="if you trust it, add its public key to verify.keys",
             )

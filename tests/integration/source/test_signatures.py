@@ -6,7 +6,7 @@ import logging
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -527,6 +527,26 @@ async def test_keys_come_from_a_variable(local: Remote, track: Track, ada: SshKe
     commit = signed(local.upstream, ada, "1")
     source = track(local, verifier=Verifier(keys=material, mode=VerifyMode.HEAD))
     accepted(await source.poll(), commit)
+
+
+async def test_keys_may_come_from_memory_only_for_the_revision_in_use(
+    local: Remote, track: Track, ada: SshKey
+) -> None:
+    asked: list[bool] = []
+
+    class Recorder:
+        identity = "recorder"
+
+        async def read(self, *, fresh: bool) -> Mapping[str, bytes]:
+            asked.append(fresh)
+            return {"keys": ada.line.encode()}
+
+    source = track(local, verifier=Verifier(keys=Recorder(), mode=VerifyMode.HEAD))
+    for text in ("1", "2"):
+        commit = signed(local.upstream, ada, text)
+        accepted(await source.poll(), commit)
+        accepted(await source.poll(), commit)
+    assert asked == [True, False, True, False]
 
 
 NO_KEYS: dict[str, tuple[bytes | None, str]] = {

@@ -11,6 +11,7 @@ from agent.source.errors import SignatureError
 from agent.source.signatures.keyring import Keyring
 from agent.source.signatures.signed import Signed
 from tests.unit.source.test_sshkeys import KEY
+from tests.unit.source.test_sshsig import armored, blob, packed
 
 ADA, EVE = (Tsk.generate(f"{name} <{name}@example.org>") for name in ("ada", "eve"))
 PAYLOAD = b"tree 1\n\nmessage\n"
@@ -28,8 +29,8 @@ def check(signature: bytes) -> str:
 
 def test_keys_of_both_kinds_may_lie_side_by_side() -> None:
     both = b"".join(bytes(key.extract_certificate()) for key in (ADA, EVE))
-    armored = "".join(str(key.extract_certificate()) for key in (ADA, EVE)).encode()
-    for content in (both, armored):
+    texts = "".join(str(key.extract_certificate()) for key in (ADA, EVE)).encode()
+    for content in (both, texts):
         keyring = Keyring.parse({"ring": content, "ada.sshpub": KEY.encode()})
         assert [c.name for c in keyring.certificates] == [
             "ada <ada@example.org>",
@@ -67,12 +68,19 @@ def test_any_other_signature_is_refused_with_the_reason(signature: bytes, reason
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("namespace", [b"git", b"\x1b[31m\n"])
+def test_what_a_stranger_wrote_cannot_paint_the_terminal(namespace: bytes) -> None:
+    stranger = blob(packed(b"\x1b[31m\n"), lambda data: data, namespace=namespace)
+    with pytest.raises(SignatureError) as caught:
+        check(armored(stranger))
+    assert str(caught.value).isprintable()
+
+
 @given(st.binary())
 def test_no_signature_raises_anything_else(data: bytes) -> None:
     for packets in (data, b"\xc2" + bytes([min(len(data), 191)]) + data, b"\x88" + data):
-        armored = armor(packets, ArmorKind.Signature).encode()
         with pytest.raises(SignatureError):
-            check(armored)
+            check(armor(packets, ArmorKind.Signature).encode())
 
 
 @given(st.data())
