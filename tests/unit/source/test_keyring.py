@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pysequoia import ArmorKind, SignatureMode, Tsk, armor, sign
 
@@ -76,6 +76,7 @@ def test_what_a_stranger_wrote_cannot_paint_the_terminal(namespace: bytes) -> No
     assert str(caught.value).isprintable()
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_no_signature_raises_anything_else(data: bytes) -> None:
     for packets in (data, b"\xc2" + bytes([min(len(data), 191)]) + data, b"\x88" + data):
@@ -83,6 +84,7 @@ def test_no_signature_raises_anything_else(data: bytes) -> None:
             check(armor(packets, ArmorKind.Signature).encode())
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_a_signature_with_one_byte_changed_raises_nothing_else(data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(GOOD) - 1))
@@ -96,6 +98,7 @@ def test_a_signature_with_one_byte_changed_raises_nothing_else(data: st.DataObje
 GOOD = detached(ADA)
 
 
+@settings(deadline=None)
 @given(st.binary() | st.binary().map(lambda data: bytes(ADA.extract_certificate())[:60] + data))
 def test_no_keyring_raises_anything_else(data: bytes) -> None:
     try:

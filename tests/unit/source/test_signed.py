@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.source.errors import SignatureError
@@ -90,6 +90,7 @@ def test_a_tag_without_a_tagger_has_no_time() -> None:
     assert of_tag(b"object 1\ntype commit\ntag v1\n\n" + SIGNATURE).at is None
 
 
+@settings(deadline=None)
 @given(st.binary() | st.lists(st.sampled_from([TREE, WHO, HEADER, MERGED, b"\n"])).map(b"".join))
 def test_no_object_raises_anything_else(raw: bytes) -> None:
     for taken_apart in (of_commit, of_tag):

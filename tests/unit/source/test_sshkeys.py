@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.source.errors import SignatureError
@@ -133,6 +133,7 @@ def test_a_security_key_has_to_be_touched_as_its_line_says(
     assert bool(objection) == bool(found)
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(alphabet=' "\\,=#abgit-').map(lambda text: f"{text} {KEY}"))
 def test_no_text_raises_anything_else(text: str) -> None:
     try:

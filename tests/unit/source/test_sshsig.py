@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.source.errors import SignatureError
@@ -222,6 +222,7 @@ def test_a_broken_armor_is_refused(armor: bytes) -> None:
         sshsig.parse(armor)
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_no_bytes_raise_anything_else(data: bytes) -> None:
     for text in (data, armored(data), armored(b"SSHSIG\0\0\0\1" + data)):
@@ -232,6 +233,7 @@ def test_no_bytes_raise_anything_else(data: bytes) -> None:
 GOOD = {kind: blob(key, sign) for kind, (key, sign) in KINDS.items()}
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(GOOD)), st.data())
 def test_a_signature_with_one_byte_changed_does_not_hold(kind: str, data: st.DataObject) -> None:
     good = GOOD[kind]
