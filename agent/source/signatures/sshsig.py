@@ -107,7 +107,7 @@ def load_key(key: bytes) -> PublicKey:
         raise SignatureError(f"SSH keys of type {kind[:60]!r} are not supported")
     try:
         loaded = load_ssh_public_key(kind.encode() + b" " + base64.b64encode(key))
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, UnsupportedAlgorithm, NotImplementedError):  # a compressed point
         raise SignatureError(f"a malformed SSH key of type {kind}") from None
     if not isinstance(loaded, PublicKey):
         raise SignatureError(f"SSH keys of type {kind} are not supported")

@@ -183,6 +183,10 @@ REFUSED = {
         blob(packed(b"ecdsa-sha2-nistp256", b"nistp256", b"\4" + b"\1" * 64), signs_ed25519),
         "malformed SSH key",
     ),
+    "a compressed point": (
+        blob(packed(b"ecdsa-sha2-nistp256", b"nistp256", b"\2" + b"\1" * 32), signs_ed25519),
+        "malformed SSH key",
+    ),
     "a key with a tail": (blob(public(ED25519) + b"\0", signs_ed25519), "malformed SSH key"),
     "something after the signature": (
         blob(public(ED25519), lambda data: signs_ed25519(data) + b"x"),
