@@ -124,6 +124,41 @@ class Proxy(Place):
         return self.dir is not None or bool(self.secret_name and not self.key)
 
 
+class VerifyMode(StrEnum):
+    """What has to be signed; Flux's modes."""
+
+    HEAD = "head"
+    """The commit."""
+    TAG = "tag"
+    """The annotated tag that the reference is; the commit it names needs no signature."""
+    TAG_AND_HEAD = "tag-and-head"
+    """Both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyKeys:
+    """Where public keys are that are not in files. One of ``env`` and ``secret_name`` is set."""
+
+    env: str = ""
+    """Name of an environment variable with an armored OpenPGP keyring or lines of SSH keys."""
+    secret_name: str = ""
+    """Name of a Kubernetes Secret, every entry of which has such keys, whatever it is called.
+    Default none."""
+    secret_namespace: str = ""
+    """Namespace of that Secret. Default: the track's own, where its scope is one namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Who has to have signed what a track uses."""
+
+    keys: tuple[Path, ...] | VerifyKeys
+    """Files, or folders of files, with public keys, read anew at each poll: OpenPGP keyrings
+    (armored or not), or lines of authorized_keys or allowed_signers. At least one."""
+    mode: VerifyMode = VerifyMode.HEAD
+    """What has to be signed. Default head, the commit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     """The ``[agent]`` table: what holds for the process and for all tracks."""
@@ -213,6 +248,9 @@ class Track:
     """PEM private key of the client certificate. Default none: it is in the same place."""
     proxy: Proxy | None = None
     """Proxy on the way to the server. Default none: what the environment says."""
+    verify: Verify | None = None
+    """Use only revisions that are signed by one of these keys; anything else is refused and the
+    last good revision stays. Default none: whatever the repository has."""
 
     @property
     def scope_namespace(self) -> str:

@@ -66,12 +66,14 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     or ``unreadable``. ``problems`` maps a file or object to what is wrong with it. ``held`` says
     why deletions wait for an approval, ``held_digest`` names their plan, ``held_objects`` them.
     ``notes`` say what in git looks like a part of the track and is not, which is no problem.
+    ``verified`` is who signed the revision, "" where no signature is asked for or none holds.
     """
 
     track: str
     repository: str
     revision: str = ""
     commit: str = ""
+    verified: str = ""
     source: str = ""
     discovered: int = 0
     applied: int = 0
@@ -142,6 +144,7 @@ def derive(findings: Findings, *, previous: TrackStatus, now: str) -> TrackStatu
         repository=previous.repository,
         revision=str(snapshot.revision) if snapshot and snapshot.revision else previous.revision,
         commit=snapshot.revision.commit if snapshot and snapshot.revision else previous.commit,
+        verified=snapshot.verified if snapshot else previous.verified,
         source=_source(snapshot) if snapshot else previous.source,
         held=findings.held,
         held_digest=findings.held_digest,

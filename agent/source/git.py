@@ -1,25 +1,21 @@
 """GitSource: one track's view of one repository.
 
-Duty: poll (list refs; fetch only what moved), fall back to the last good revision on disk, read
-files by blob id. Network calls go through the Fetcher, disk work through the Mirror in a thread;
-this module decides which, and what the outcome is worth.
+Duty: poll (list refs; fetch only what moved), read files by blob id. Network calls go through the
+Fetcher, disk work through the Mirror in a thread; this module decides which, and ``revisions`` what
+the outcome is worth.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
-from agent.manifest.errors import IgnoreFileError
-from agent.manifest.ignore import IgnoreRules
-from agent.manifest.paths import clean_sub_path, is_manifest_path
 from agent.source.access import Access
 from agent.source.credentials import CredentialProvider, Credentials
 from agent.source.errors import (
@@ -27,17 +23,16 @@ from agent.source.errors import (
     FetchError,
     FetchTimeout,
     MirrorDamaged,
-    PathNotFound,
     ProxyError,
     ReferenceNotFound,
-    RulesUnreadable,
     SourceError,
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
-from agent.source.mirror import Contents, Mirror, Record
+from agent.source.mirror import Mirror, Record
 from agent.source.resolve import Target, is_range, resolve, wanted_commit
-from agent.source.snapshot import Snapshot, TreeFile, Trust
-from agent.source.tree import Filter
+from agent.source.revisions import Revisions, record_of
+from agent.source.signatures.verifier import Verifier
+from agent.source.snapshot import Revision, Snapshot, TreeFile, Trust
 from agent.source.url import GitUrl, parse_url
 from agent.source.versions import why_none
 
@@ -46,9 +41,6 @@ _log = logging.getLogger(__name__)
 _PACK_LIMIT: Final = 50
 """Packs, that is fetches, after which a mirror is repacked."""
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 
 class GitSource:
     """What one track reads from git: a repository, a reference in it, a folder below that.
@@ -56,8 +48,9 @@ class GitSource:
     Tracks of one URL share a mirror under ``state_dir``/repositories. ``reference`` is a tag, a
     branch, a ref's name, a full commit id, a range of versions, or "" for the remote's HEAD.
     ``timeout`` bounds the network side of one poll, in seconds. ``ignore`` are gitignore patterns
-    that win over the repository's own. Raises UnsupportedUrl, manifest's SubPathError, and
-    ValueError for a pattern that is none.
+    that win over the repository's own. ``verifier`` has to find each revision well signed before
+    anything of it is used; None asks for no signature. Raises UnsupportedUrl, manifest's
+    SubPathError, and ValueError for a pattern that is none.
     """
 
     def __init__(  # noqa: PLR0913 - each is a fact of its own
@@ -71,23 +64,26 @@ class GitSource:
         timeout: float,
         fetcher: Fetcher,
         ignore: Sequence[str] = (),
+        verifier: Verifier | None = None,
     ) -> None:
         self._url: GitUrl = parse_url(url)
         self._reference = reference
-        self._sub_path = clean_sub_path(sub_path)
-        self._wanted = Filter(
-            accept=lambda path: is_manifest_path(path, self._sub_path),
-            rules=IgnoreRules.configured(ignore),
-            identity="\n".join(ignore),
-        )
         self._access = Access(self._url, credentials)
         self._timeout = timeout
         self._fetcher = fetcher
         self._mirror = Mirror(state_dir / "repositories" / self._url.mirror_name())
         self._lock = fetcher.lock(self._mirror.path)
-        self._track = _track_key(reference, self._sub_path)
+        self._revisions = Revisions(
+            self._mirror,
+            url=self.url,
+            reference=reference,
+            sub_path=sub_path,
+            ignore=ignore,
+            verifier=verifier,
+        )
+        self._track = self._revisions.track
+        self._on_disk = self._revisions.on_disk
         self._last: Snapshot | None = None
-        self._good: Snapshot | None = None
 
     @property
     def url(self) -> str:
@@ -97,30 +93,22 @@ class GitSource:
     async def poll(self, *, fresh: bool = False) -> Snapshot:
         """Ask the remote, fetch what moved, and say what is there.
 
-        Credentials are remembered as long as polls go well, unless they shall be ``fresh``.
+        Credentials are remembered as long as polls go well, and Secrets with public keys as long
+        as the revision stays, unless they shall be ``fresh``.
         Never raises for what is wrong with the source: it is the snapshot's ``error``, and the
         files are then those of the last good revision (STALE), or none (UNREADABLE, EMPTY).
         """
         try:
             return await self._poll(Deadline.after(self._timeout), fresh=fresh)
         except SourceError as error:
-            good = self._good or await self.last_good()
+            good = await self._revisions.fall_back()
             if good is None:
                 return Snapshot(Trust.UNREADABLE, error=error)
             return replace(good, trust=Trust.STALE, error=error)
 
     async def last_good(self) -> Snapshot | None:
         """Return the last good revision from disk (STALE), without network; None without one."""
-        try:
-            record = await self._on_disk(self._mirror.recall, self._track)
-            if record is None:
-                return None
-            contents = await self._contents(record.commit, record.reference)
-        except (MirrorDamaged, SourceError) as error:
-            _log.warning("%s: the last good revision cannot be read: %s", self.url, error)
-            return None
-        self._good = _snapshot(Trust.STALE, contents, checked_at=None)
-        return self._good
+        return await self._revisions.last_good()
 
     async def read(self, files: Sequence[TreeFile]) -> dict[str, bytes]:
         """Return the files' contents by blob id; raise FetchError when the mirror lost one.
@@ -139,30 +127,30 @@ class GitSource:
 
     async def close(self) -> None:
         """Forget what was read; the workers are the fetcher's, which its owner closes."""
-        self._last = self._good = None
+        self._last = None
+        self._revisions.forget()
 
     async def _poll(self, deadline: Deadline, *, fresh: bool) -> Snapshot:
         credentials = await self._access.begin(deadline, fresh=fresh)
         try:
-            snapshot = await self._look(credentials, deadline)
+            snapshot = await self._look(credentials, deadline, fresh=fresh)
         except (AuthError, ProxyError):
             renewed = await self._access.after_refusal(deadline)
             if renewed is None:
                 raise
-            snapshot = await self._look(renewed, deadline)
+            snapshot = await self._look(renewed, deadline, fresh=fresh)
         self._access.worked()
         self._last = snapshot
-        if snapshot.may_prune:
-            self._good = snapshot
         return snapshot
 
-    async def _look(self, credentials: Credentials, deadline: Deadline) -> Snapshot:
+    async def _look(self, credentials: Credentials, deadline: Deadline, *, fresh: bool) -> Snapshot:
         target = await self._resolve(credentials, deadline)
         checked_at = time.time()
         last = self._last
-        if last is not None and _is_at(last, target):
-            trust = Trust.EMPTY if last.trust is Trust.EMPTY else Trust.UNCHANGED
-            return replace(last, trust=trust, checked_at=checked_at)
+        if last is not None and _is_at(last.revision, target):
+            again = await self._revisions.confirm(last, checked_at=checked_at, fresh=fresh)
+            if again is not None:
+                return again
         credentials = await self._access.for_fetch(deadline)
         async with self._exclusive(deadline):
             return await self._advance(target, credentials, deadline, checked_at)
@@ -215,12 +203,14 @@ class GitSource:
     ) -> Snapshot:
         """Bring the mirror to ``target`` and record it; rebuild the mirror once if it is broken."""
         try:
-            return await self._bring(target, credentials, deadline, checked_at)
+            record = await self._bring(target, credentials, deadline)
+            return await self._revisions.judge(record, checked_at=checked_at)
         except MirrorDamaged as damage:
             _log.warning("%s: rebuilding the mirror, it is damaged: %s", self.url, damage)
         await self._on_disk(self._mirror.discard)
         try:
-            return await self._bring(target, credentials, deadline, checked_at)
+            record = await self._bring(target, credentials, deadline)
+            return await self._revisions.judge(record, checked_at=checked_at)
         except MirrorDamaged as damage:
             raise FetchError(
                 self.url,
@@ -228,27 +218,15 @@ class GitSource:
                 hint="check the disk under state-dir",
             ) from damage
 
-    async def _bring(
-        self, target: Target, credentials: Credentials, deadline: Deadline, checked_at: float
-    ) -> Snapshot:
+    async def _bring(self, target: Target, credentials: Credentials, deadline: Deadline) -> Record:
+        """Have the mirror hold the target; return what that is by now."""
         await self._on_disk(self._mirror.prepare)
-        commit = target.commit
-        if not await self._on_disk(self._mirror.holds, commit):
-            commit = await self._fetch(target, credentials, deadline)
-        contents = await self._contents(commit, target.name)
-        if not contents.selection.files:
-            snapshot = _snapshot(Trust.EMPTY, contents, checked_at=checked_at)
-            return replace(snapshot, error=self._nothing_there(contents))
-        previous = await self._on_disk(self._mirror.recall, self._track)
-        record = Record(commit, target.name)
-        if record != previous:
-            await self._on_disk(self._mirror.remember, self._track, record)
-        known = previous is not None and previous.commit == commit
-        trust = Trust.UNCHANGED if known else Trust.NEW
-        return _snapshot(trust, contents, checked_at=checked_at)
+        if await self._on_disk(self._mirror.holds, target.commit, target.tag):
+            return Record(target.commit, target.name, target.tag)
+        return await self._fetch(target, credentials, deadline)
 
-    async def _fetch(self, target: Target, credentials: Credentials, deadline: Deadline) -> str:
-        """Fetch the target and return the commit that came, which may be newer than the listing."""
+    async def _fetch(self, target: Target, credentials: Credentials, deadline: Deadline) -> Record:
+        """Fetch the target and return what came, which may be newer than the listing."""
         await self._on_disk(self._mirror.forget_incoming, self._track)
         try:
             await self._fetcher.fetch(
@@ -264,8 +242,9 @@ class GitSource:
             if not await self._on_disk(self._mirror.is_sound):
                 raise MirrorDamaged(error.reason) from error
             raise
-        commit = await self._on_disk(self._mirror.incoming, self._track)
-        if commit is None or (wanted_commit(target.name) and commit != target.commit):
+        found = await self._on_disk(self._mirror.incoming, self._track)
+        by_id = wanted_commit(target.name)
+        if found is None or (by_id and found.commit != target.commit):
             raise ReferenceNotFound(
                 self.url,
                 f"{target.name} is not a commit, or went away while it was fetched",
@@ -273,62 +252,10 @@ class GitSource:
             )
         if await self._on_disk(self._mirror.pack_count) > _PACK_LIMIT:
             await self._on_disk(self._mirror.repack)
-        return commit
-
-    async def _contents(self, commit: str, reference: str) -> Contents:
-        try:
-            return await self._on_disk(
-                self._mirror.contents, commit, self._sub_path, self._wanted, reference=reference
-            )
-        except IgnoreFileError as error:
-            raise RulesUnreadable(
-                self.url,
-                f"commit {commit[:12]}: {error}",
-                hint="until it is mended the last good revision is kept and nothing is deleted",
-            ) from error
-
-    def _nothing_there(self, contents: Contents) -> PathNotFound:
-        why = contents.selection.nothing
-        check = "" if why else "; check sub-path: a folder with .yaml, .yml or .json"
-        return PathNotFound(
-            self.url,
-            f"no files for sub-path {self._sub_path!r} in commit {contents.revision.commit[:12]}"
-            + (f": {why}" if why else ""),
-            hint=f"nothing is deleted for it{check}",
-        )
-
-    async def _on_disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run disk work off the loop; the machine's own failures become a FetchError."""
-        try:
-            return await asyncio.to_thread(call, *args, **kwargs)
-        except OSError as error:
-            raise FetchError(
-                self.url,
-                f"the mirror cannot be used: {error}",
-                hint="check space, permissions and owner of state-dir",
-            ) from error
+        return Record(found.commit, target.name, "" if by_id else found.tag)
 
 
-def _is_at(snapshot: Snapshot, target: Target) -> bool:
-    revision = snapshot.revision
-    return (
-        revision is not None
-        and revision.commit == target.commit
-        and revision.reference == target.name
-    )
-
-
-def _snapshot(trust: Trust, contents: Contents, *, checked_at: float | None) -> Snapshot:
-    selection = contents.selection
-    return Snapshot(
-        trust,
-        contents.revision,
-        selection.tree_id,
-        selection.files,
-        checked_at=checked_at,
-        notes=selection.notes,
-    )
-
-
-def _track_key(reference: str, sub_path: str) -> str:
-    return hashlib.sha256(f"{reference}\0{sub_path}".encode()).hexdigest()[:16]
+def _is_at(revision: Revision | None, target: Target) -> bool:
+    if revision is None:
+        return False
+    return record_of(revision) == Record(target.commit, target.name, target.tag)

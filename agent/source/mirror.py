@@ -5,8 +5,9 @@ it. Only the fetch itself happens elsewhere (in a worker). Everything in it can 
 so whatever looks wrong raises MirrorDamaged and the mirror is rebuilt.
 
 Refs: ``refs/lightkeeper/incoming/<track>`` is what a fetch brought last,
-``refs/lightkeeper/good/<track>`` the last good revision; a ref is only there once all its objects
-are. ``lightkeeper/<track>.json`` says which ref of the remote the good revision was.
+``refs/lightkeeper/good/<track>`` the last good revision: a commit, or an annotated tag that leads
+to one. A ref is only there once all its objects are. ``lightkeeper/<track>.json`` says which ref of
+the remote the good revision was.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import msgspec
 
 from agent.source.errors import MirrorDamaged
 from agent.source.libgit import pygit2
+from agent.source.signatures.signed import Candidate
 from agent.source.snapshot import Revision
 from agent.source.tree import Filter, Selection, everything, select
 
@@ -36,10 +38,27 @@ _MACHINE_ERRORS: Final = (
 
 
 class Record(msgspec.Struct, frozen=True):
-    """The last good revision of a track: commit id and the remote ref's full name."""
+    """The last good revision of a track: commit id and the remote ref's full name.
+
+    ``tag`` is the id of the annotated tag that the ref is, "" when it is none.
+    """
 
     commit: str
     reference: str
+    tag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a ref leads to: a commit, by way of annotated tags, outermost first."""
+
+    commit: str
+    tags: tuple[str, ...] = ()
+
+    @property
+    def tag(self) -> str:
+        """The id of the annotated tag that the ref is, "" when it is none."""
+        return self.tags[0] if self.tags else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +111,13 @@ class Mirror:
             os.rename(self.path, doomed)
             shutil.rmtree(doomed, ignore_errors=True)
 
-    def holds(self, commit: str) -> bool:
-        """Whether some ref here is this commit, all of its objects included."""
+    def holds(self, commit: str, tag: str = "") -> bool:
+        """Whether some ref here is this commit, all of its objects and ``tag`` included."""
         with self._opened() as repository:
-            return any(found == commit for _, found in _own_refs(repository))
+            return any(
+                found.commit == commit and (not tag or tag in found.tags)
+                for found in _own(repository)
+            )
 
     def forget_incoming(self, track: str) -> None:
         """Remove the incoming ref: fetching a ref that is gone writes nothing and says nothing."""
@@ -104,28 +126,34 @@ class Mirror:
             if name in repository.references:
                 repository.references.delete(name)
 
-    def incoming(self, track: str) -> str | None:
-        """Return the commit the last fetch brought; None when nothing, or nothing with files."""
+    def incoming(self, track: str) -> Found | None:
+        """Return what the last fetch brought; None when nothing, or nothing with files."""
         with self._opened() as repository:
             name = self.incoming_ref(track)
             if name not in repository.references:
                 return None
-            found = repository[repository.references[name].target]
-            while isinstance(found, pygit2.Tag):
-                found = repository[found.target]
-            if not isinstance(found, pygit2.Commit):
-                return None
-            repository.references.create(name, found.id, force=True)
-            return str(found.id)
+            return _peel(repository, str(repository.references[name].target))
 
-    def contents(self, commit: str, sub_path: str, wanted: Filter, *, reference: str) -> Contents:
+    def candidate(self, record: Record) -> Candidate:
+        """Return the objects whose signatures may be asked for; raise MirrorDamaged."""
+        with self._opened() as repository:
+            commit = _commit(repository, record.commit).read_raw()
+            tag = None
+            if record.tag:
+                found = _peel(repository, record.tag)
+                if found is None or (found.commit, found.tag) != (record.commit, record.tag):
+                    raise MirrorDamaged(f"{record.tag} is not a tag of {record.commit}")
+                tag = repository[record.tag].read_raw()
+            return Candidate(record.commit, commit, record.reference, tag)
+
+    def contents(self, record: Record, sub_path: str, wanted: Filter) -> Contents:
         """Return what a commit has at a clean sub-path, a folder or one file.
 
         Raises IgnoreFileError.
         """
         with self._opened() as repository:
-            found = _commit(repository, commit)
-            return Contents(_revision(found, reference), select(found.tree, sub_path, wanted))
+            found = _commit(repository, record.commit)
+            return Contents(_revision(found, record), select(found.tree, sub_path, wanted))
 
     def blobs(self, ids: Iterable[str]) -> dict[str, bytes]:
         """Return blobs' contents by id."""
@@ -136,7 +164,7 @@ class Mirror:
         """Make ``record`` the last good revision: the ref first, then atomically the file."""
         with self._opened() as repository:
             name = f"{_REFS}good/{track}"
-            repository.references.create(name, record.commit, force=True)
+            repository.references.create(name, record.tag or record.commit, force=True)
         _write_atomically(self._record_file(track), msgspec.json.encode(record))
 
     def recall(self, track: str) -> Record | None:
@@ -152,10 +180,10 @@ class Mirror:
         """Whether everything the refs here need can be read."""
         try:
             with self._opened() as repository:
-                for _, commit in _own_refs(repository):
-                    for _ in everything(_commit(repository, commit).tree):
+                for found in _own(repository):
+                    for _ in everything(_commit(repository, found.commit).tree):
                         pass
-                    for _ in repository.walk(pygit2.Oid(hex=commit)):
+                    for _ in repository.walk(pygit2.Oid(hex=found.commit)):
                         pass  # as a fetch does: a history cut without a note in "shallow" raises
         except MirrorDamaged:
             return False
@@ -211,20 +239,36 @@ def _is_the_machines(error: Exception) -> bool:
 
 
 def _write_pack(repository: pygit2.Repository, folder: Path) -> None:
-    commits = sorted({commit for _, commit in _own_refs(repository)})
+    held = list(_own(repository))
+    commits = sorted({found.commit for found in held})
     builder = pygit2.PackBuilder(repository)
     for commit in commits:
         builder.add_recur(pygit2.Oid(hex=commit))
+    for tag in sorted({tag for found in held for tag in found.tags}):
+        builder.add(pygit2.Oid(hex=tag))
     builder.write(folder)
     # The pack has no parents, and git must not look for them.
     shallow = "".join(f"{commit}\n" for commit in commits)
     _write_atomically(Path(repository.path, "shallow"), shallow.encode())
 
 
-def _own_refs(repository: pygit2.Repository) -> Iterator[tuple[str, str]]:
+def _own(repository: pygit2.Repository) -> Iterator[Found]:
+    """Yield what our refs lead to; those that lead to no commit are nothing to us."""
     for name in repository.references:
         if name.startswith(_REFS):
-            yield name, str(repository.references[name].target)
+            found = _peel(repository, str(repository.references[name].target))
+            if found is not None:
+                yield found
+
+
+def _peel(repository: pygit2.Repository, object_id: str) -> Found | None:
+    """Follow annotated tags to their commit; None when they lead to something else."""
+    tags: list[str] = []
+    found = repository[object_id]
+    while isinstance(found, pygit2.Tag):
+        tags.append(str(found.id))
+        found = repository[found.target]
+    return Found(str(found.id), tuple(tags)) if isinstance(found, pygit2.Commit) else None
 
 
 def _commit(repository: pygit2.Repository, commit: str) -> pygit2.Commit:
@@ -241,16 +285,17 @@ def _blob(repository: pygit2.Repository, blob_id: str) -> bytes:
     return found.data
 
 
-def _revision(commit: pygit2.Commit, reference: str) -> Revision:
+def _revision(commit: pygit2.Commit, record: Record) -> Revision:
     name = commit.author.raw_name.decode(errors="replace")
     email = commit.author.raw_email.decode(errors="replace")
     message = commit.raw_message.decode(errors="replace").strip()
     return Revision(
         commit=str(commit.id),
-        reference=reference,
+        reference=record.reference,
         committed_at=commit.commit_time,
         author=f"{name} <{email}>",
         subject=message.partition("\n")[0].rstrip(),
+        tag=record.tag,
     )
 
 
