@@ -88,6 +88,7 @@ class GitSource:
         self._track = _track_key(reference, self._sub_path)
         self._last: Snapshot | None = None
         self._good: Snapshot | None = None
+        self._checked_at: float | None = None
 
     @property
     def url(self) -> str:
@@ -106,8 +107,9 @@ class GitSource:
         except SourceError as error:
             good = self._good or await self.last_good()
             if good is None:
-                return Snapshot(Trust.UNREADABLE, error=error)
-            return replace(good, trust=Trust.STALE, error=error)
+                return Snapshot(Trust.UNREADABLE, error=error, checked_at=self._checked_at)
+            checked_at = self._checked_at or good.checked_at
+            return replace(good, trust=Trust.STALE, error=error, checked_at=checked_at)
 
     async def last_good(self) -> Snapshot | None:
         """Return the last good revision from disk (STALE), without network; None without one."""
@@ -116,10 +118,11 @@ class GitSource:
             if record is None:
                 return None
             contents = await self._contents(record.commit, record.reference)
+            checked_at = await self._on_disk(self._mirror.last_answer, self._track)
         except (MirrorDamaged, SourceError) as error:
             _log.warning("%s: the last good revision cannot be read: %s", self.url, error)
             return None
-        self._good = _snapshot(Trust.STALE, contents, checked_at=None)
+        self._good = _snapshot(Trust.STALE, contents, checked_at=checked_at)
         return self._good
 
     async def read(self, files: Sequence[TreeFile]) -> dict[str, bytes]:
@@ -151,7 +154,9 @@ class GitSource:
                 raise
             snapshot = await self._look(renewed, deadline)
         self._access.worked()
-        self._last = snapshot
+        self._last, self._checked_at = snapshot, snapshot.checked_at
+        if snapshot.checked_at is not None:
+            await self._on_disk(self._mirror.answered, self._track, snapshot.checked_at)
         if snapshot.may_prune:
             self._good = snapshot
         return snapshot
@@ -218,15 +223,19 @@ class GitSource:
             return await self._bring(target, credentials, deadline, checked_at)
         except MirrorDamaged as damage:
             _log.warning("%s: rebuilding the mirror, it is damaged: %s", self.url, damage)
-        await self._on_disk(self._mirror.discard)
+        damaged, self._mirror = self._mirror, await self._on_disk(self._mirror.beside)
         try:
-            return await self._bring(target, credentials, deadline, checked_at)
+            snapshot = await self._bring(target, credentials, deadline, checked_at)
+            await self._on_disk(damaged.replace, self._mirror)
         except MirrorDamaged as damage:
             raise FetchError(
                 self.url,
                 f"the mirror is damaged again right after it was rebuilt: {damage}",
                 hint="check the disk under state-dir",
             ) from damage
+        finally:
+            self._mirror = damaged
+        return snapshot
 
     async def _bring(
         self, target: Target, credentials: Credentials, deadline: Deadline, checked_at: float

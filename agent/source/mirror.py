@@ -1,12 +1,17 @@
-"""The bare mirror of one repository on disk: made, checked, read, repacked, thrown away.
+"""The bare mirror of one repository on disk: made, checked, read, repacked, rebuilt.
 
 Synchronous: callers run it off the event loop, and hold the mirror's lock for whatever changes
 it. Only the fetch itself happens elsewhere (in a worker). Everything in it can be fetched again,
-so whatever looks wrong raises MirrorDamaged and the mirror is rebuilt.
+so whatever looks wrong raises MirrorDamaged and the mirror is rebuilt: another one is made beside
+it, which takes its place once it is whole.
 
 Refs: ``refs/lightkeeper/incoming/<track>`` is what a fetch brought last,
-``refs/lightkeeper/good/<track>`` the last good revision; a ref is only there once all its objects
-are. ``lightkeeper/<track>.json`` says which ref of the remote the good revision was.
+``refs/lightkeeper/good/<track>`` the last good revision. ``lightkeeper/<track>.json``, the record,
+names the last good revision: its commit, and which ref of the remote that was. Its modification
+time is when the source last answered.
+
+A power cut at any moment leaves the old record or the new one, and all objects of its commit: what
+is named is on the disk before its name is, and nothing that a record or a ref names is removed.
 """
 
 from __future__ import annotations
@@ -16,13 +21,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from agent.source import durable
 from agent.source.errors import MirrorDamaged
 from agent.source.libgit import pygit2
 from agent.source.snapshot import Revision
@@ -61,7 +67,8 @@ class Mirror:
         return f"{_REFS}incoming/{track}"
 
     def prepare(self) -> None:
-        """Make the mirror if there is none, and sweep what a killed fetch left; raise OSError."""
+        """Make the mirror if there is none, and sweep what a killed process left; raise OSError."""
+        self._recover()
         for half_done in self.path.parent.glob(f".{self.path.name}.*"):
             shutil.rmtree(half_done, ignore_errors=True)
         if not self.path.exists():
@@ -69,6 +76,7 @@ class Mirror:
             return
         packs = self.path / "objects" / "pack"
         leftovers = [*self.path.glob("*.lock"), *self.path.glob("refs/**/*.lock")]
+        leftovers += self.path.glob(f"{_RECORDS}/{durable.HALF_WRITTEN}*")
         leftovers += [path for path in packs.glob("*") if not path.name.startswith("pack-")]
         for half_done in self.path.glob(".repack-*"):
             shutil.rmtree(half_done, ignore_errors=True)
@@ -76,12 +84,15 @@ class Mirror:
             leftover.unlink(missing_ok=True)
 
     def _create(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        half_made = tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+        durable.make_folder(self.path.parent)
+        half_made = Path(tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent))
         try:
             pygit2.init_repository(half_made, bare=True)
-            shutil.rmtree(Path(half_made, "hooks"), ignore_errors=True)
-            os.rename(half_made, self.path)
+            shutil.rmtree(half_made / "hooks", ignore_errors=True)
+            for folder in (_RECORDS, f"{_REFS}incoming", f"{_REFS}good"):
+                (half_made / folder).mkdir(parents=True)
+            durable.sync_tree(half_made)
+            durable.rename(half_made, self.path)
         finally:
             shutil.rmtree(half_made, ignore_errors=True)  # renamed away if all went well
 
@@ -91,6 +102,65 @@ class Mirror:
             doomed = tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent)
             os.rename(self.path, doomed)
             shutil.rmtree(doomed, ignore_errors=True)
+
+    def beside(self) -> Mirror:
+        """Return a mirror that does not exist yet, to be made and to take this one's place."""
+        fresh = Mirror(self.path.with_name(f".{self.path.name}.fresh"))
+        fresh.discard()
+        return fresh
+
+    def replace(self, fresh: Mirror) -> None:
+        """Put ``fresh`` in this mirror's place; what else is whole here moves there first.
+
+        At each moment one of the two is there, or is put there when it is asked for next.
+        """
+        fresh.take_over(self)
+        durable.sync_tree(fresh.path)
+        durable.rename(fresh.path, self._whole)
+        self.discard()
+        with suppress(FileNotFoundError):  # a reader was quicker
+            os.rename(self._whole, self.path)
+        durable.sync(self.path.parent)
+
+    def take_over(self, other: Mirror) -> None:
+        """Copy the last good revisions of other tracks, as far as they are whole, from ``other``.
+
+        Raises OSError when the machine cannot; damage there only means that there is less to take.
+        """
+        for file in other.record_files():
+            track = file.stem
+            if self._record_file(track).exists():
+                continue
+            with suppress(MirrorDamaged):
+                record = other.recall(track)
+                if record is not None:
+                    other.copy_commit(record.commit, self)
+                    self.remember(track, record)
+                    self.answered(track, other.last_answer(track) or 0)
+
+    def copy_commit(self, commit: str, other: Mirror) -> None:
+        """Copy a commit without its history; raise MirrorDamaged when it is not whole here."""
+        with self._opened() as repository:
+            for _ in walk(_commit(repository, commit).tree, at="", accept=bool):
+                pass
+            _write_pack(repository, other.path / "objects" / "pack", [commit])
+        known = other.path / "shallow"
+        before = known.read_text() if known.exists() else ""
+        durable.write_atomically(known, f"{before}{commit}\n".encode())
+
+    def record_files(self) -> list[Path]:
+        """Return the files that name the last good revisions, one a track."""
+        return sorted((self.path / _RECORDS).glob("[!.]*.json"))
+
+    @property
+    def _whole(self) -> Path:
+        """Where a rebuilt mirror is for the moment in which the old one moves out of its way."""
+        return self.path.with_name(f".{self.path.name}.whole")
+
+    def _recover(self) -> None:
+        if not self.path.exists():
+            with suppress(FileNotFoundError):
+                os.rename(self._whole, self.path)
 
     def holds(self, commit: str) -> bool:
         """Whether some ref here is this commit, all of its objects included."""
@@ -133,20 +203,36 @@ class Mirror:
             return {blob_id: _blob(repository, blob_id) for blob_id in ids}
 
     def remember(self, track: str, record: Record) -> None:
-        """Make ``record`` the last good revision: the ref first, then atomically the file."""
+        """Make ``record`` the last good revision; in a power cut the one before stays."""
         with self._opened() as repository:
             name = f"{_REFS}good/{track}"
             repository.references.create(name, record.commit, force=True)
-        _write_atomically(self._record_file(track), msgspec.json.encode(record))
+        durable.write_atomically(self._record_file(track), msgspec.json.encode(record))
 
     def recall(self, track: str) -> Record | None:
         """Return the last good revision's record, None when there is none."""
+        self._recover()
         try:
             return msgspec.json.decode(self._record_file(track).read_bytes(), type=Record)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError) as error:
             raise MirrorDamaged(f"{self._record_file(track)}: {error}") from error
+
+    def answered(self, track: str, at: float) -> None:
+        """Note when the track's source last answered, Unix seconds; nothing without a record.
+
+        No write of its own is forced to the disk for it: a power cut may cost a few polls' news.
+        """
+        with suppress(FileNotFoundError):
+            os.utime(self._record_file(track), (at, at))
+
+    def last_answer(self, track: str) -> float | None:
+        """Return when the track's source last answered; None without a record."""
+        try:
+            return self._record_file(track).stat().st_mtime
+        except FileNotFoundError:
+            return None
 
     def is_sound(self) -> bool:
         """Whether everything the refs here need can be read."""
@@ -166,7 +252,7 @@ class Mirror:
         return sum(1 for _ in (self.path / "objects" / "pack").glob("*.pack"))
 
     def repack(self) -> None:
-        """Put what the refs need into one pack and drop the others.
+        """Put what refs and records need into one pack and drop the others.
 
         In this order a crash, or a reader in another thread, finds each object at every moment.
         """
@@ -174,13 +260,27 @@ class Mirror:
         before = set(packs.iterdir())
         with tempfile.TemporaryDirectory(prefix=".repack-", dir=self.path) as fresh:
             with self._opened() as repository:
-                _write_pack(repository, Path(fresh))
+                commits = sorted(self._needed(repository))
+                _write_pack(repository, Path(fresh), commits)
+            # The pack has no parents, and git must not look for them.
+            shallow = "".join(f"{commit}\n" for commit in commits)
+            durable.write_atomically(self.path / "shallow", shallow.encode())
             # The ".pack" before the ".idx": with the latter a pack begins to exist for others.
             made = sorted(Path(fresh).iterdir(), reverse=True)
             for file in made:
                 file.rename(packs / file.name)
+        durable.sync(packs)
         for old in before - {packs / file.name for file in made}:
             old.unlink(missing_ok=True)
+
+    def _needed(self, repository: pygit2.Repository) -> set[str]:
+        """Return the commits that refs and records name; raise MirrorDamaged for a broken record.
+
+        A crash between a ref and its record leaves the record's commit without a ref.
+        """
+        records = (self.recall(file.stem) for file in self.record_files())
+        recorded = {record.commit for record in records if record is not None}
+        return {commit for _, commit in _own_refs(repository)} | recorded
 
     @contextmanager
     def _opened(self) -> Iterator[pygit2.Repository]:
@@ -210,15 +310,11 @@ def _is_the_machines(error: Exception) -> bool:
     return any(os.strerror(code) in str(error) for code in _MACHINE_ERRORS)
 
 
-def _write_pack(repository: pygit2.Repository, folder: Path) -> None:
-    commits = sorted({commit for _, commit in _own_refs(repository)})
+def _write_pack(repository: pygit2.Repository, folder: Path, commits: Iterable[str]) -> None:
     builder = pygit2.PackBuilder(repository)
     for commit in commits:
         builder.add_recur(pygit2.Oid(hex=commit))
     builder.write(folder)
-    # The pack has no parents, and git must not look for them.
-    shallow = "".join(f"{commit}\n" for commit in commits)
-    _write_atomically(Path(repository.path, "shallow"), shallow.encode())
 
 
 def _own_refs(repository: pygit2.Repository) -> Iterator[tuple[str, str]]:
@@ -252,15 +348,3 @@ def _revision(commit: pygit2.Commit, reference: str) -> Revision:
         author=f"{name} <{email}>",
         subject=message.partition("\n")[0].rstrip(),
     )
-
-
-def _write_atomically(path: Path, content: bytes) -> None:
-    path.parent.mkdir(exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            os.rename(file.name, path)
-        finally:
-            Path(file.name).unlink(missing_ok=True)  # renamed away if all went well
