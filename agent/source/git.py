@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
+import msgspec
+
 from agent.manifest.errors import IgnoreFileError
 from agent.manifest.ignore import IgnoreRules
 from agent.manifest.paths import clean_sub_path, is_manifest_path
@@ -35,6 +37,7 @@ from agent.source.errors import (
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
 from agent.source.mirror import Contents, Mirror, Record
+from agent.source.protocol import Plain
 from agent.source.resolve import Target, is_range, resolve, wanted_commit
 from agent.source.snapshot import Snapshot, TreeFile, Trust
 from agent.source.tree import Filter
@@ -89,6 +92,10 @@ class GitSource:
         self._last: Snapshot | None = None
         self._good: Snapshot | None = None
         self._checked_at: float | None = None
+        self._renamed: tuple[str, str] = ("", "")
+        self._plain: Plain | None = None
+        if self._url.plain:
+            self._plain = Plain(self._sub_path, has_reference=bool(reference))
 
     @property
     def url(self) -> str:
@@ -174,7 +181,11 @@ class GitSource:
 
     async def _resolve(self, credentials: Credentials, deadline: Deadline) -> Target:
         listing = await self._fetcher.list_refs(
-            self._url, credentials, reference=self._reference, deadline=deadline
+            self._url,
+            credentials,
+            reference=self._reference,
+            deadline=deadline,
+            plain=self._plain,
         )
         target = resolve(self._reference, listing)
         if target is not None and len(target.commit) == len(wanted_commit(self._reference)) == 64:
@@ -184,7 +195,8 @@ class GitSource:
                 hint="check reference; a commit is named by its full 40-digit id",
             )
         if target is not None:
-            return target
+            listed, commit = self._renamed
+            return replace(target, commit=commit) if target.commit == listed else target
         if self._reference in {"", "HEAD"}:
             raise ReferenceNotFound(
                 self.url,
@@ -259,13 +271,15 @@ class GitSource:
     async def _fetch(self, target: Target, credentials: Credentials, deadline: Deadline) -> str:
         """Fetch the target and return the commit that came, which may be newer than the listing."""
         await self._on_disk(self._mirror.forget_incoming, self._track)
+        plain = msgspec.structs.replace(self._plain, listed=target.commit) if self._plain else None
         try:
-            await self._fetcher.fetch(
+            as_listed = await self._fetcher.fetch(
                 self._url,
                 credentials,
                 mirror=self._mirror.path,
                 refspec=f"+{target.source}:{self._mirror.incoming_ref(self._track)}",
                 deadline=deadline,
+                plain=plain,
             )
         except FetchTimeout:
             raise
@@ -280,6 +294,8 @@ class GitSource:
                 f"{target.name} is not a commit, or went away while it was fetched",
                 hint="check reference; the next poll tries again",
             )
+        if as_listed:
+            self._renamed = (target.commit, commit)
         if await self._on_disk(self._mirror.pack_count) > _PACK_LIMIT:
             await self._on_disk(self._mirror.repack)
         return commit

@@ -30,6 +30,7 @@ import msgspec
 
 from agent.source import durable
 from agent.source.errors import MirrorDamaged
+from agent.source.folder import SCRATCH
 from agent.source.libgit import pygit2
 from agent.source.snapshot import Revision
 from agent.source.tree import Filter, Selection, everything, select
@@ -78,7 +79,7 @@ class Mirror:
         leftovers = [*self.path.glob("*.lock"), *self.path.glob("refs/**/*.lock")]
         leftovers += self.path.glob(f"{_RECORDS}/{durable.HALF_WRITTEN}*")
         leftovers += [path for path in packs.glob("*") if not path.name.startswith("pack-")]
-        for half_done in self.path.glob(".repack-*"):
+        for half_done in [*self.path.glob(".repack-*"), *self.path.glob(f"{SCRATCH}*")]:
             shutil.rmtree(half_done, ignore_errors=True)
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
