@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -76,6 +76,7 @@ class Track:
         self._prune = prune
         self._loader = Loader(parts.source)
         self._findings = Findings()
+        self._snapshot: Snapshot | None = None
         self._done: str | None = None  # the tree that a pass has brought in step, whole
         self._status_read = False
         self._fetch_error = ""
@@ -91,7 +92,7 @@ class Track:
         """
         started = time.perf_counter()
         with log.bind(track=self.name):
-            snapshot = await self._parts.source.poll(fresh=resync)
+            self._snapshot = snapshot = await self._parts.source.poll(fresh=resync)
             self.measures.polled(snapshot, time.perf_counter() - started)
             idle = not resync and self._is_done(snapshot)
             if not idle:
@@ -155,6 +156,15 @@ class Track:
         if problem and problem != self._said.get(what):
             logger.error(what, extra=log.fields(track=self.name, error=problem))
         self._said[what] = problem
+
+    def changes(self) -> AsyncGenerator[None, None] | None:
+        """Yield whenever the source says that it changed; None when it has to be polled."""
+        return self._parts.source.changes()
+
+    @property
+    def checked_at(self) -> float | None:
+        """When the source last answered, Unix seconds; None when it never did."""
+        return self._snapshot.checked_at if self._snapshot else None
 
     @property
     def stopped(self) -> bool:

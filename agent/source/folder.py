@@ -37,8 +37,10 @@ SCRATCH: Final = ".folder-"
 
 IGNORE_FILE: Final = ".sourceignore"
 
+KUBELET_LINK: Final = "..data"
+"""The link to the current version of a volume's files (kubelet's AtomicWriter)."""
+
 _ID_DIGITS: Final = 40  # as many as a commit's id has
-_KUBELET_LINK: Final = "..data"
 _QUIET: Final = 0.1  # seconds without a change, after which nobody is in the middle of one
 _PATIENCE: Final = 2.0  # seconds to wait for that
 _CLOCK_STEP: Final = 2.0  # seconds between two changes that may have one time (on FAT; Linux: 4 ms)
@@ -142,7 +144,7 @@ def _retried(root: str, give_up: float, look: Callable[[], T]) -> T:
 def _behind_link(place: str) -> str:
     """Return where a folder's files are: behind ``..data`` where kubelet wrote them."""
     try:
-        target = os.readlink(os.path.join(place, _KUBELET_LINK))
+        target = os.readlink(os.path.join(place, KUBELET_LINK))
     except OSError:
         return place
     behind = os.path.join(place, target)

@@ -11,7 +11,7 @@ import asyncio
 import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +43,7 @@ from agent.source.snapshot import Snapshot, TreeFile, Trust
 from agent.source.tree import Filter
 from agent.source.url import GitUrl, parse_url
 from agent.source.versions import why_none
+from agent.source.watch import PathWatch
 
 _log = logging.getLogger(__name__)
 
@@ -146,6 +147,15 @@ class GitSource:
                 f"the repository on disk is damaged: {damage}",
                 hint="it is rebuilt at the next poll",
             ) from damage
+
+    def changes(self) -> AsyncGenerator[None, None] | None:
+        """Yield whenever a poll would find something new; None when only a poll can tell.
+
+        That is for a plain path, which is watched; the interval's polls go on all the same.
+        """
+        if self._plain is None:
+            return None
+        return PathWatch(Path(self._url.path), sub_path=self._sub_path).changes()
 
     async def close(self) -> None:
         """Forget what was read; the workers are the fetcher's, which its owner closes."""

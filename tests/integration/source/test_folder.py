@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +45,14 @@ def write(folder: Path, files: dict[str, str], *, at: int = LONG_AGO) -> None:
         os.utime(file, (at, at))
 
 
+def packs(state_dir: Path) -> list[Path]:
+    return sorted(state_dir.rglob("*.pack"))
+
+
+def loose_objects(state_dir: Path) -> list[Path]:
+    return [file for file in state_dir.rglob("objects/??/*") if len(file.name) == 38]
+
+
 async def contents(source: GitSource, snapshot: Snapshot) -> dict[str, str]:
     bodies = await source.read(snapshot.files)
     return {file.path: bodies[file.blob_id].decode() for file in snapshot.files}
@@ -74,14 +83,14 @@ async def test_an_unchanged_folder_writes_nothing_and_a_restart_knows_it(
 ) -> None:
     write(folder, {"a.yaml": "1"})
     first = await source().poll()
-    packs = sorted(state_dir.rglob("*.pack"))
+    before = packs(state_dir)
     restarted = source()
     for _ in range(2):
         again = await restarted.poll()
         assert again.trust is Trust.UNCHANGED
         assert (again.revision, again.files) == (first.revision, first.files)
-    assert sorted(state_dir.rglob("*.pack")) == packs
-    assert not [p for p in state_dir.rglob("objects/??/*") if p.parent.name != "pack"]
+    assert packs(state_dir) == before
+    assert loose_objects(state_dir) == []
 
 
 async def test_changes_removals_and_renames_are_followed(folder: Path, source: Source) -> None:
@@ -121,16 +130,16 @@ async def test_a_folder_that_went_away_is_stale_and_never_empty(
     write(folder, {"a.yaml": "1"})
     tracked = source()
     await tracked.poll()
-    folder.rename(folder.with_name("elsewhere"))
+    shutil.move(folder, folder.with_name("elsewhere"))
     gone = await tracked.poll()
     assert gone.trust is Trust.STALE
     assert f"{folder}: cannot be looked at: No such file or directory" in str(gone.error)
     assert await contents(tracked, gone) == {"a.yaml": "1"}
-    folder.mkdir()
+    os.mkdir(folder)
     empty = await tracked.poll()
     assert empty.trust is Trust.EMPTY
     assert not empty.may_prune
-    folder.rmdir()
+    os.rmdir(folder)
     folder.with_name("elsewhere").rename(folder)
     assert (await tracked.poll()).may_prune
 
@@ -221,8 +230,7 @@ async def test_a_link_named_like_kubelets_does_not_lead_out_of_the_folder(
 
 
 async def test_names_that_are_not_utf8_are_shown_and_read(folder: Path, source: Source) -> None:
-    with open(os.fsencode(folder) + b"/\xff.yaml", "w") as file:
-        file.write("1")
+    write(folder, {os.fsdecode(b"\xff.yaml"): "1"})
     tracked = source()
     assert await contents(tracked, await tracked.poll()) == {"\\xff.yaml": "1"}
 
@@ -301,5 +309,5 @@ async def test_many_changes_make_few_packs(
     for number in range(10):
         write(folder, {"a.yaml": str(number)})
         assert await contents(tracked, await tracked.poll()) == {"a.yaml": str(number)}
-    assert len(list(state_dir.rglob("*.pack"))) <= 4
+    assert len(packs(state_dir)) <= 4
     assert tracked._mirror.is_sound()
