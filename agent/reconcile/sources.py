@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -18,6 +18,8 @@ from agent.source.errors import SecretError
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
 from agent.source.githubapp import DEFAULT_BASE_URL, App
+from agent.source.pool import sweep_homedirs
+from agent.source.sweep import sweep
 from agent.source.url import parse_url
 
 _READERS: Final = {
@@ -69,7 +71,18 @@ class Sources:
             credentials=self.credentials(track),
             timeout=self.settings.fetch_timeout,
             fetcher=self.fetcher,
+            agent=self.settings.name,
         )
+
+    def sweep(self, tracks: Iterable[TrackConfig]) -> None:
+        """Take away what others than ``tracks``, and processes that were killed, left on the disk.
+
+        Blocks; once at the start is enough.
+        """
+        tracked = {self.build(track).record_file for track in tracks}
+        repositories = self.settings.state_dir / "repositories"
+        sweep(repositories, agent=self.settings.name, tracked=tracked)
+        sweep_homedirs(None)
 
     def credentials(self, track: TrackConfig) -> providers.PlacedCredentials:
         """Return what reads a track's credentials; its Secrets are remembered for it alone."""

@@ -60,8 +60,8 @@ class GitSource:
     Tracks of one URL share a mirror under ``state_dir``/repositories. ``reference`` is a tag, a
     branch, a ref's name, a full commit id, a range of versions, or "" for the remote's HEAD.
     ``timeout`` bounds the network side of one poll, in seconds. ``ignore`` are gitignore patterns
-    that win over the repository's own. Raises UnsupportedUrl, manifest's SubPathError, and
-    ValueError for a pattern that is none.
+    that win over the repository's own. ``agent`` is the name of whose track it is. Raises
+    UnsupportedUrl, manifest's SubPathError, and ValueError for a pattern that is none.
     """
 
     def __init__(  # noqa: PLR0913 - each is a fact of its own
@@ -75,6 +75,7 @@ class GitSource:
         timeout: float,
         fetcher: Fetcher,
         ignore: Sequence[str] = (),
+        agent: str = "",
     ) -> None:
         self._url: GitUrl = parse_url(url)
         self._reference = reference
@@ -87,6 +88,7 @@ class GitSource:
         self._access = Access(self._url, credentials)
         self._timeout = timeout
         self._fetcher = fetcher
+        self._agent = agent
         self._mirror = Mirror(state_dir / "repositories" / self._url.mirror_name())
         self._lock = fetcher.lock(self._mirror.path)
         self._track = _track_key(reference, self._sub_path)
@@ -102,6 +104,11 @@ class GitSource:
     def url(self) -> str:
         """The repository's URL, redacted."""
         return self._url.redacted()
+
+    @property
+    def record_file(self) -> Path:
+        """The file that names the track's last good revision, which may not be there yet."""
+        return self._mirror.record_file(self._track)
 
     async def poll(self, *, fresh: bool = False) -> Snapshot:
         """Ask the remote, fetch what moved, and say what is there.
@@ -271,7 +278,7 @@ class GitSource:
             snapshot = _snapshot(Trust.EMPTY, contents, checked_at=checked_at)
             return replace(snapshot, error=self._nothing_there(contents))
         previous = await self._on_disk(self._mirror.recall, self._track)
-        record = Record(commit, target.name)
+        record = Record(commit, target.name, self._agent)
         if record != previous:
             await self._on_disk(self._mirror.remember, self._track, record)
         known = previous is not None and previous.commit == commit

@@ -43,10 +43,14 @@ _MACHINE_ERRORS: Final = (
 
 
 class Record(msgspec.Struct, frozen=True):
-    """The last good revision of a track: commit id and the remote ref's full name."""
+    """The last good revision of a track: commit id and the remote ref's full name.
+
+    ``agent`` is the name of the agent whose track it is, which alone may forget it.
+    """
 
     commit: str
     reference: str
+    agent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ class Mirror:
     def prepare(self) -> None:
         """Make the mirror if there is none, and sweep what a killed process left; raise OSError."""
         self._recover()
-        for half_done in self.path.parent.glob(f".{self.path.name}.*"):
+        for half_done in self.path.parent.glob(f"*.{self.path.name}.*"):
             shutil.rmtree(half_done, ignore_errors=True)
         if not self.path.exists():
             self._create()
@@ -100,9 +104,12 @@ class Mirror:
     def discard(self) -> None:
         """Remove the mirror, records included."""
         if self.path.exists():
-            doomed = tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent)
-            os.rename(self.path, doomed)
-            shutil.rmtree(doomed, ignore_errors=True)
+            shutil.rmtree(self._moved_away(), ignore_errors=True)
+
+    def _moved_away(self) -> str:
+        doomed = tempfile.mkdtemp(prefix=f".{self.path.name}.", dir=self.path.parent)
+        os.rename(self.path, doomed)
+        return doomed
 
     def beside(self) -> Mirror:
         """Return a mirror that does not exist yet, to be made and to take this one's place."""
@@ -118,10 +125,11 @@ class Mirror:
         fresh.take_over(self)
         durable.sync_tree(fresh.path)
         durable.rename(fresh.path, self._whole)
-        self.discard()
+        doomed = self._moved_away()
         with suppress(FileNotFoundError):  # a reader was quicker
             os.rename(self._whole, self.path)
         durable.sync(self.path.parent)
+        shutil.rmtree(doomed, ignore_errors=True)
 
     def take_over(self, other: Mirror) -> None:
         """Copy the last good revisions of other tracks, as far as they are whole, from ``other``.
@@ -130,7 +138,7 @@ class Mirror:
         """
         for file in other.record_files():
             track = file.stem
-            if self._record_file(track).exists():
+            if self.record_file(track).exists():
                 continue
             with suppress(MirrorDamaged):
                 record = other.recall(track)
@@ -208,17 +216,25 @@ class Mirror:
         with self._opened() as repository:
             name = f"{_REFS}good/{track}"
             repository.references.create(name, record.commit, force=True)
-        durable.write_atomically(self._record_file(track), msgspec.json.encode(record))
+        durable.write_atomically(self.record_file(track), msgspec.json.encode(record))
 
     def recall(self, track: str) -> Record | None:
         """Return the last good revision's record, None when there is none."""
         self._recover()
         try:
-            return msgspec.json.decode(self._record_file(track).read_bytes(), type=Record)
+            return msgspec.json.decode(self.record_file(track).read_bytes(), type=Record)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError) as error:
-            raise MirrorDamaged(f"{self._record_file(track)}: {error}") from error
+            raise MirrorDamaged(f"{self.record_file(track)}: {error}") from error
+
+    def forget(self, track: str) -> None:
+        """Remove a track's record and refs; what only they needed goes with the next repack."""
+        self.record_file(track).unlink(missing_ok=True)
+        with self._opened() as repository:
+            for name in (f"{_REFS}good/{track}", self.incoming_ref(track)):
+                if name in repository.references:
+                    repository.references.delete(name)
 
     def answered(self, track: str, at: float) -> None:
         """Note when the track's source last answered, Unix seconds; nothing without a record.
@@ -226,12 +242,12 @@ class Mirror:
         No write of its own is forced to the disk for it: a power cut may cost a few polls' news.
         """
         with suppress(FileNotFoundError):
-            os.utime(self._record_file(track), (at, at))
+            os.utime(self.record_file(track), (at, at))
 
     def last_answer(self, track: str) -> float | None:
         """Return when the track's source last answered; None without a record."""
         try:
-            return self._record_file(track).stat().st_mtime
+            return self.record_file(track).stat().st_mtime
         except FileNotFoundError:
             return None
 
@@ -302,7 +318,8 @@ class Mirror:
                 # read packs that are no longer on disk, or were replaced, from its cache.
                 repository.free()
 
-    def _record_file(self, track: str) -> Path:
+    def record_file(self, track: str) -> Path:
+        """Return where a track's record is, or would be."""
         return self.path / _RECORDS / f"{track}.json"
 
 
