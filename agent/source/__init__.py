@@ -12,7 +12,8 @@ prune.
 ``smarthttp`` asks (``refs``, ``pktline``) by way of ``exchange``, which knows credentials and
 redirects, and ``sessions``, which keeps connections (``tls``, ``proxies``, ``dial``). All else is
 libgit2's, in ``worker`` processes of a ``pool`` (``protocol``), led through a ``gateway`` to
-http(s) and through a ``tunnel`` to ssh behind a proxy. ``mirror`` and ``tree`` read the disk;
-``url``, ``resolve``, ``versions``, ``snapshot`` and ``credentials`` are values; ``libgit`` is the
-one door to pygit2.
+http(s) and through a ``tunnel`` to ssh behind a proxy. What lies at a plain path is found out by
+``local``, in such a process as well: a ``folder`` or a ``bundle``; ``watch`` hears that it changed.
+``mirror``, ``tree``, ``durable`` and ``sweep`` read and write the disk; ``url``, ``resolve``,
+``versions``, ``snapshot`` and ``credentials`` are values; ``libgit`` is the one door to pygit2.
 """
