@@ -149,7 +149,8 @@ def _behind_link(place: str) -> str:
         return place
     behind = os.path.join(place, target)
     is_kubelets = target.startswith("..") and "/" not in target and target != ".."
-    return behind if is_kubelets and os.path.isdir(behind) else place
+    is_real = os.path.isdir(behind) and not os.path.islink(behind)
+    return behind if is_kubelets and is_real else place
 
 
 def _may_enter(path: str, sub_path: str) -> bool:

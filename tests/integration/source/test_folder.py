@@ -222,7 +222,8 @@ async def test_a_link_named_like_kubelets_does_not_lead_out_of_the_folder(
 ) -> None:
     write(folder, {"a.yaml": "1"})
     write(tmp_path, {"secret/s.yaml": "no"})
-    for target in ("..", "../secret", str(tmp_path / "secret")):
+    (folder / "..version").symlink_to(tmp_path / "secret")
+    for target in ("..", "../secret", str(tmp_path / "secret"), "..version"):
         (folder / "..data").symlink_to(target)
         tracked = source()
         assert await contents(tracked, await tracked.poll()) == {"a.yaml": "1"}
