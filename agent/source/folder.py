@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
+from agent.manifest.ignore import IGNORE_FILE
 from agent.manifest.limits import MAX_FILE_SIZE
 from agent.manifest.paths import is_manifest_path
 from agent.source import libgit
@@ -34,8 +35,6 @@ REFERENCE: Final = "folder"
 
 SCRATCH: Final = ".folder-"
 """How the names of folders begin in which new objects are gathered before they are packed."""
-
-IGNORE_FILE: Final = ".sourceignore"
 
 KUBELET_LINK: Final = "..data"
 """The link to the current version of a volume's files (kubelet's AtomicWriter)."""

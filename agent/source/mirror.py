@@ -150,7 +150,7 @@ class Mirror:
     def copy_commit(self, commit: str, other: Mirror) -> None:
         """Copy a commit without its history; raise MirrorDamaged when it is not whole here."""
         with self._opened() as repository:
-            for _ in walk(_commit(repository, commit).tree, at="", accept=bool):
+            for _ in everything(_commit(repository, commit).tree):
                 pass
             _write_pack(repository, other.path / "objects" / "pack", [commit])
         known = other.path / "shallow"

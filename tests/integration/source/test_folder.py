@@ -312,3 +312,11 @@ async def test_many_changes_make_few_packs(
         assert await contents(tracked, await tracked.poll()) == {"a.yaml": str(number)}
     assert len(packs(state_dir)) <= 4
     assert tracked._mirror.is_sound()
+
+
+async def test_a_sourceignore_in_the_folder_counts(folder: Path, source: Source) -> None:
+    write(folder, {"a.yaml": "1", "b.yaml": "1", ".sourceignore": "b.yaml\n"})
+    tracked = source()
+    assert await contents(tracked, await tracked.poll()) == {"a.yaml": "1"}
+    write(folder, {".sourceignore": "a.yaml\n"})
+    assert await contents(tracked, await tracked.poll()) == {"b.yaml": "1"}
