@@ -29,7 +29,7 @@ def server(world: World, tmp_path: Path) -> Iterator[HttpsServer]:
     server = HttpsServer(tmp_path / "https", tmp_path)
     world.git = Upstream(tmp_path / "served.git")
     world.repository = server.url(world.git.path)
-    world.track.append(f'ca-file = "{server.authority.ca}"')
+    world.track.append(f'ca = {{ file = "{server.authority.ca}" }}')
     server.start()
     yield server
     server.stop()
