@@ -76,7 +76,6 @@ class Track:
         self._prune = prune
         self._loader = Loader(parts.source)
         self._findings = Findings()
-        self._snapshot: Snapshot | None = None
         self._done: str | None = None  # the tree that a pass has brought in step, whole
         self._status_read = False
         self._fetch_error = ""
@@ -92,7 +91,7 @@ class Track:
         """
         started = time.perf_counter()
         with log.bind(track=self.name):
-            self._snapshot = snapshot = await self._parts.source.poll(fresh=resync)
+            snapshot = await self._parts.source.poll(fresh=resync)
             self.measures.polled(snapshot, time.perf_counter() - started)
             idle = not resync and self._is_done(snapshot)
             if not idle:
@@ -160,11 +159,6 @@ class Track:
     def changes(self) -> AsyncGenerator[None, None] | None:
         """Yield whenever the source says that it changed; None when it has to be polled."""
         return self._parts.source.changes()
-
-    @property
-    def checked_at(self) -> float | None:
-        """When the source last answered, Unix seconds; None when it never did."""
-        return self._snapshot.checked_at if self._snapshot else None
 
     @property
     def stopped(self) -> bool:
