@@ -131,6 +131,7 @@ async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping
         _serving(config, agent),
         asyncio.TaskGroup() as tasks,
     ):
+        await asyncio.to_thread(agent.sources.sweep, config.tracks)
         steering.begun = True
         tracks = len(config.tracks)
         logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=tracks))

@@ -93,6 +93,23 @@ def problems(status: TrackStatus) -> list[str]:
         for condition in status.conditions
         if condition.status == "False" and condition.type == "FilesFetched"
     ]
+    if status.stale_since:
+        lines.append(
+            f"stale: the source last answered at {status.stale_since}, {_age(status)} ago; "
+            "nothing is pruned until it answers again"
+        )
     if status.held:
         lines.append(f"deletions held: {status.held}; lightkeeper approve {status.track}")
     return lines
+
+
+def _age(status: TrackStatus) -> str:
+    """Return how long the source has not answered, as kubectl shows ages: its largest unit."""
+    from datetime import UTC, datetime
+
+    since = datetime.fromisoformat(status.stale_since)
+    seconds = max(0, int((datetime.now(UTC) - since).total_seconds()))
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

@@ -210,7 +210,9 @@ class Track:
     """Identity, a DNS label, unique in the file: part of the ownership marks of its objects."""
     repository: str
     """URL, as git takes it: https, http, ssh, file, ``user@host:path`` or an absolute path.
-    Never holds a credential."""
+    Never holds a credential. An absolute path is a git bundle, a bare repository, with a
+    ``reference`` a work tree, or else a folder whose files count as they lie on the disk;
+    ``file://`` is always a repository."""
     reference: str = ""
     """Branch, tag, full commit SHA, ref name, or ``semver:`` and a range (``ranges``), of which the
     highest tag is taken. Default "", the remote's default branch."""

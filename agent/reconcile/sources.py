@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -19,8 +19,10 @@ from agent.source.errors import SecretError
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
 from agent.source.githubapp import DEFAULT_BASE_URL, App
+from agent.source.pool import sweep_homedirs
 from agent.source.signatures.material import KeyFiles, KeyMaterial, KeySecret, KeyVariable
 from agent.source.signatures.verifier import Verifier
+from agent.source.sweep import sweep
 from agent.source.url import parse_url
 
 _READERS: Final = {
@@ -73,7 +75,18 @@ class Sources:
             timeout=self.settings.fetch_timeout,
             fetcher=self.fetcher,
             verifier=self.verifier(track.verify) if track.verify else None,
+            agent=self.settings.name,
         )
+
+    def sweep(self, tracks: Iterable[TrackConfig]) -> None:
+        """Take away what others than ``tracks``, and processes that were killed, left on the disk.
+
+        Blocks; once at the start is enough.
+        """
+        tracked = {file for track in tracks for file in self.build(track).record_files}
+        repositories = self.settings.state_dir / "repositories"
+        sweep(repositories, agent=self.settings.name, tracked=tracked)
+        sweep_homedirs(None)
 
     def verifier(self, verify: Verify) -> Verifier:
         """Return what checks a track's revisions; a Secret with keys is remembered for it alone."""

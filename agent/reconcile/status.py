@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from agent.manifest.errors import ManifestError
 from agent.manifest.keys import GroupKind, ObjectKey
 from agent.plan.change import Action, Outcome
-from agent.source.snapshot import Snapshot
+from agent.source.snapshot import Snapshot, Trust
 
 PROBLEMS_LIMIT = 50
 """Problems listed in the status; a ConfigMap holds 1 MiB and a person reads less."""
@@ -63,8 +64,10 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     """What is known of a track.
 
     ``revision`` is for people, ``commit`` whole. ``source`` is ``current``, ``stale``, ``empty``
-    or ``unreadable``. ``problems`` maps a file or object to what is wrong with it. ``held`` says
-    why deletions wait for an approval, ``held_digest`` names their plan, ``held_objects`` them.
+    or ``unreadable``. ``stale_since`` is when the source last answered, RFC 3339; only set while
+    it is ``stale``, for otherwise it would change with each poll. ``problems`` maps a file or
+    object to what is wrong with it. ``held`` says why deletions wait for an approval,
+    ``held_digest`` names their plan, ``held_objects`` them.
     ``notes`` say what in git looks like a part of the track and is not, which is no problem.
     ``verified`` is who signed the revision, "" where no signature is asked for or none holds.
     """
@@ -75,6 +78,7 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     commit: str = ""
     verified: str = ""
     source: str = ""
+    stale_since: str = ""
     discovered: int = 0
     applied: int = 0
     ignored: int = 0
@@ -146,6 +150,7 @@ def derive(findings: Findings, *, previous: TrackStatus, now: str) -> TrackStatu
         commit=snapshot.revision.commit if snapshot and snapshot.revision else previous.commit,
         verified=snapshot.verified if snapshot else previous.verified,
         source=_source(snapshot) if snapshot else previous.source,
+        stale_since=_stale_since(snapshot) if snapshot else previous.stale_since,
         held=findings.held,
         held_digest=findings.held_digest,
         held_objects=_held_objects(findings.held_keys),
@@ -161,6 +166,12 @@ def derive(findings: Findings, *, previous: TrackStatus, now: str) -> TrackStatu
 def _source(snapshot: Snapshot) -> str:
     """Say how far the source is trusted; a new and a known revision are the same to a reader."""
     return "current" if snapshot.may_prune else snapshot.trust.value
+
+
+def _stale_since(snapshot: Snapshot) -> str:
+    if snapshot.trust is not Trust.STALE or snapshot.checked_at is None:
+        return ""
+    return datetime.fromtimestamp(snapshot.checked_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _counters(findings: Findings, previous: TrackStatus) -> dict[str, int]:

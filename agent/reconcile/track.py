@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -155,6 +155,10 @@ class Track:
         if problem and problem != self._said.get(what):
             logger.error(what, extra=log.fields(track=self.name, error=problem))
         self._said[what] = problem
+
+    def changes(self) -> AsyncGenerator[None, None] | None:
+        """Yield whenever the source says that it changed; None when it has to be polled."""
+        return self._parts.source.changes()
 
     @property
     def stopped(self) -> bool:

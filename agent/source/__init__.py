@@ -13,7 +13,9 @@ keys of now.
 are listed in this process: ``smarthttp`` asks (``refs``, ``pktline``) by way of ``exchange``, which
 knows credentials and redirects, and ``sessions``, which keeps connections (``tls``, ``proxies``,
 ``dial``). All else is libgit2's, in ``worker`` processes of a ``pool`` (``protocol``), led through
-a ``gateway`` to http(s) and through a ``tunnel`` to ssh behind a proxy. ``mirror`` and ``tree``
-read the disk; ``url``, ``resolve``, ``versions``, ``snapshot`` and ``credentials`` are values;
+a ``gateway`` to http(s) and through a ``tunnel`` to ssh behind a proxy. What lies at a plain path
+is found out by ``local``, in such a process as well: a ``folder`` or a ``bundle``; ``watch`` hears
+that it changed. ``mirror``, ``objects``, ``tree``, ``durable`` and ``sweep`` read and write the
+disk; ``url``, ``resolve``, ``versions``, ``snapshot`` and ``credentials`` are values;
 ``signatures`` says who signed a revision; ``libgit`` is the one door to pygit2.
 """

@@ -10,12 +10,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from agent.manifest.paths import clean_sub_path
 from agent.source.access import Access
 from agent.source.credentials import CredentialProvider, Credentials
 from agent.source.errors import (
@@ -28,13 +31,16 @@ from agent.source.errors import (
     SourceError,
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
-from agent.source.mirror import Mirror, Record
+from agent.source.mirror import Mirror
+from agent.source.objects import Record
+from agent.source.protocol import Plain
 from agent.source.resolve import Target, is_range, resolve, wanted_commit
-from agent.source.revisions import Revisions, record_of
+from agent.source.revisions import Revisions
 from agent.source.signatures.verifier import Verifier
 from agent.source.snapshot import Revision, Snapshot, TreeFile, Trust
 from agent.source.url import GitUrl, parse_url
 from agent.source.versions import why_none
+from agent.source.watch import PathWatch
 
 _log = logging.getLogger(__name__)
 
@@ -49,8 +55,8 @@ class GitSource:
     branch, a ref's name, a full commit id, a range of versions, or "" for the remote's HEAD.
     ``timeout`` bounds the network side of one poll, in seconds. ``ignore`` are gitignore patterns
     that win over the repository's own. ``verifier`` has to find each revision well signed before
-    anything of it is used; None asks for no signature. Raises UnsupportedUrl, manifest's
-    SubPathError, and ValueError for a pattern that is none.
+    anything of it is used; None asks for no signature. ``agent`` is the name of whose track it is.
+    Raises UnsupportedUrl, manifest's SubPathError, and ValueError for a pattern that is none.
     """
 
     def __init__(  # noqa: PLR0913 - each is a fact of its own
@@ -65,9 +71,11 @@ class GitSource:
         fetcher: Fetcher,
         ignore: Sequence[str] = (),
         verifier: Verifier | None = None,
+        agent: str = "",
     ) -> None:
         self._url: GitUrl = parse_url(url)
         self._reference = reference
+        self._sub_path = clean_sub_path(sub_path)
         self._access = Access(self._url, credentials)
         self._timeout = timeout
         self._fetcher = fetcher
@@ -77,18 +85,29 @@ class GitSource:
             self._mirror,
             url=self.url,
             reference=reference,
-            sub_path=sub_path,
+            sub_path=self._sub_path,
             ignore=ignore,
             verifier=verifier,
+            agent=agent,
         )
         self._track = self._revisions.track
         self._on_disk = self._revisions.on_disk
         self._last: Snapshot | None = None
+        self._checked_at: float | None = None
+        self._came: tuple[str, Record] | None = None
+        self._plain: Plain | None = None
+        if self._url.plain:
+            self._plain = Plain(self._sub_path, has_reference=bool(reference))
 
     @property
     def url(self) -> str:
         """The repository's URL, redacted."""
         return self._url.redacted()
+
+    @property
+    def record_files(self) -> tuple[Path, ...]:
+        """The files that may name the track's last good revision; they need not be there yet."""
+        return self._revisions.record_files
 
     async def poll(self, *, fresh: bool = False) -> Snapshot:
         """Ask the remote, fetch what moved, and say what is there.
@@ -103,8 +122,9 @@ class GitSource:
         except SourceError as error:
             good = await self._revisions.fall_back()
             if good is None:
-                return Snapshot(Trust.UNREADABLE, error=error)
-            return replace(good, trust=Trust.STALE, error=error)
+                return Snapshot(Trust.UNREADABLE, error=error, checked_at=self._checked_at)
+            checked_at = self._checked_at or good.checked_at
+            return replace(good, trust=Trust.STALE, error=error, checked_at=checked_at)
 
     async def last_good(self) -> Snapshot | None:
         """Return the last good revision from disk (STALE), without network; None without one."""
@@ -125,6 +145,15 @@ class GitSource:
                 hint="it is rebuilt at the next poll",
             ) from damage
 
+    def changes(self) -> AsyncGenerator[None, None] | None:
+        """Yield whenever a poll would find something new; None when only a poll can tell.
+
+        That is for a plain path, which is watched; the interval's polls go on all the same.
+        """
+        if self._plain is None:
+            return None
+        return PathWatch(Path(self._url.path), sub_path=self._sub_path).changes()
+
     async def close(self) -> None:
         """Forget what was read; the workers are the fetcher's, which its owner closes."""
         self._last = None
@@ -140,12 +169,15 @@ class GitSource:
                 raise
             snapshot = await self._look(renewed, deadline, fresh=fresh)
         self._access.worked()
-        self._last = snapshot
+        self._last, self._checked_at = snapshot, snapshot.checked_at
+        if snapshot.checked_at is not None:
+            await self._on_disk(self._mirror.answered, self._track, snapshot.checked_at)
         return snapshot
 
     async def _look(self, credentials: Credentials, deadline: Deadline, *, fresh: bool) -> Snapshot:
         target = await self._resolve(credentials, deadline)
         checked_at = time.time()
+        self._revisions.check_can_be_signed(target.name)
         last = self._last
         if last is not None and _is_at(last.revision, target):
             again = await self._revisions.confirm(last, checked_at=checked_at, fresh=fresh)
@@ -157,7 +189,11 @@ class GitSource:
 
     async def _resolve(self, credentials: Credentials, deadline: Deadline) -> Target:
         listing = await self._fetcher.list_refs(
-            self._url, credentials, reference=self._reference, deadline=deadline
+            self._url,
+            credentials,
+            reference=self._reference,
+            deadline=deadline,
+            plain=self._plain,
         )
         target = resolve(self._reference, listing)
         if target is not None and len(target.commit) == len(wanted_commit(self._reference)) == 64:
@@ -167,7 +203,7 @@ class GitSource:
                 hint="check reference; a commit is named by its full 40-digit id",
             )
         if target is not None:
-            return target
+            return self._as_it_came(target)
         if self._reference in {"", "HEAD"}:
             raise ReferenceNotFound(
                 self.url,
@@ -186,6 +222,13 @@ class GitSource:
             hint="check reference; a commit is named by its full 40-digit id",
         )
 
+    def _as_it_came(self, target: Target) -> Target:
+        """Return a target by the ids that it turned out to have when it was fetched."""
+        if self._came is None or target.commit != self._came[0]:
+            return target
+        listed, record = self._came
+        return replace(target, commit=record.commit, tag=record.tag, listed=listed)
+
     @asynccontextmanager
     async def _exclusive(self, deadline: Deadline) -> AsyncIterator[None]:
         try:
@@ -203,13 +246,15 @@ class GitSource:
     ) -> Snapshot:
         """Bring the mirror to ``target`` and record it; rebuild the mirror once if it is broken."""
         try:
-            record = await self._bring(target, credentials, deadline)
+            record = await self._bring(self._mirror, target, credentials, deadline)
             return await self._revisions.judge(record, checked_at=checked_at)
         except MirrorDamaged as damage:
             _log.warning("%s: rebuilding the mirror, it is damaged: %s", self.url, damage)
-        await self._on_disk(self._mirror.discard)
         try:
-            record = await self._bring(target, credentials, deadline)
+            fresh = await self._on_disk(self._mirror.beside)
+            record = await self._bring(fresh, target, credentials, deadline)
+            # Whatever the revision is worth: if it is refused, it need not be fetched once more.
+            await self._on_disk(self._mirror.replace, fresh)
             return await self._revisions.judge(record, checked_at=checked_at)
         except MirrorDamaged as damage:
             raise FetchError(
@@ -218,31 +263,45 @@ class GitSource:
                 hint="check the disk under state-dir",
             ) from damage
 
-    async def _bring(self, target: Target, credentials: Credentials, deadline: Deadline) -> Record:
+    async def _bring(
+        self, mirror: Mirror, target: Target, credentials: Credentials, deadline: Deadline
+    ) -> Record:
         """Have the mirror hold the target; return what that is by now."""
-        await self._on_disk(self._mirror.prepare)
-        if await self._on_disk(self._mirror.holds, target.commit, target.tag):
-            return Record(target.commit, target.name, target.tag)
-        return await self._fetch(target, credentials, deadline)
-
-    async def _fetch(self, target: Target, credentials: Credentials, deadline: Deadline) -> Record:
-        """Fetch the target and return what came, which may be newer than the listing."""
-        await self._on_disk(self._mirror.forget_incoming, self._track)
+        await self._on_disk(mirror.prepare)
+        if await self._on_disk(mirror.holds, target.commit, target.tag):
+            return self._revisions.record(target.commit, target.name, target.tag)
+        await self._on_disk(mirror.forget_incoming, self._track)
         try:
-            await self._fetcher.fetch(
-                self._url,
-                credentials,
-                mirror=self._mirror.path,
-                refspec=f"+{target.source}:{self._mirror.incoming_ref(self._track)}",
-                deadline=deadline,
-            )
+            as_listed = await self._fetch(mirror, target, credentials, deadline)
         except FetchTimeout:
             raise
         except FetchError as error:
-            if not await self._on_disk(self._mirror.is_sound):
+            if not await self._on_disk(mirror.is_sound):
                 raise MirrorDamaged(error.reason) from error
             raise
-        found = await self._on_disk(self._mirror.incoming, self._track)
+        record = await self._brought(mirror, target)
+        if as_listed:
+            self._came = (target.listed or target.commit, record)
+        if await self._on_disk(mirror.pack_count) > _PACK_LIMIT:
+            await self._on_disk(mirror.repack)
+        return record
+
+    async def _fetch(
+        self, mirror: Mirror, target: Target, credentials: Credentials, deadline: Deadline
+    ) -> bool:
+        listed = target.listed or target.commit
+        return await self._fetcher.fetch(
+            self._url,
+            credentials,
+            mirror=mirror.path,
+            refspec=f"+{target.source}:{mirror.incoming_ref(self._track)}",
+            deadline=deadline,
+            plain=msgspec.structs.replace(self._plain, listed=listed) if self._plain else None,
+        )
+
+    async def _brought(self, mirror: Mirror, target: Target) -> Record:
+        """Return what a fetch brought, which may be newer than the listing."""
+        found = await self._on_disk(mirror.incoming, self._track)
         by_id = wanted_commit(target.name)
         if found is None or (by_id and found.commit != target.commit):
             raise ReferenceNotFound(
@@ -250,12 +309,11 @@ class GitSource:
                 f"{target.name} is not a commit, or went away while it was fetched",
                 hint="check reference; the next poll tries again",
             )
-        if await self._on_disk(self._mirror.pack_count) > _PACK_LIMIT:
-            await self._on_disk(self._mirror.repack)
-        return Record(found.commit, target.name, "" if by_id else found.tag)
+        return self._revisions.record(found.commit, target.name, "" if by_id else found.tag)
 
 
 def _is_at(revision: Revision | None, target: Target) -> bool:
     if revision is None:
         return False
-    return record_of(revision) == Record(target.commit, target.name, target.tag)
+    shown = (revision.commit, revision.reference, revision.tag)
+    return shown == (target.commit, target.name, target.tag)

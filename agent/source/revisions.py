@@ -13,12 +13,13 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from agent import log
 from agent.manifest.errors import IgnoreFileError
 from agent.manifest.ignore import IgnoreRules
-from agent.manifest.paths import clean_sub_path, is_manifest_path
+from agent.manifest.paths import is_manifest_path
 from agent.source.errors import (
     FetchError,
     MirrorDamaged,
@@ -28,7 +29,9 @@ from agent.source.errors import (
     SourceError,
     VerificationError,
 )
-from agent.source.mirror import Contents, Mirror, Record
+from agent.source.folder import REFERENCE as FOLDER
+from agent.source.mirror import Contents, Mirror
+from agent.source.objects import Record
 from agent.source.signatures.verifier import Verifier
 from agent.source.snapshot import Revision, Snapshot, Trust
 from agent.source.tree import Filter
@@ -40,10 +43,10 @@ T = TypeVar("T")
 
 
 class Revisions:
-    """What one track sees of the mirror at ``url``.
+    """What one track sees of the mirror of ``url``.
 
-    ``reference``, ``sub_path``, ``ignore`` and ``verifier`` are as GitSource has them. Raises
-    manifest's SubPathError, and ValueError for a pattern that is none.
+    ``reference``, ``ignore``, ``verifier`` and ``agent`` are as GitSource has them, ``sub_path`` is
+    a clean one. Raises ValueError for a pattern that is none.
     """
 
     def __init__(
@@ -55,22 +58,43 @@ class Revisions:
         sub_path: str,
         ignore: Sequence[str],
         verifier: Verifier | None,
+        agent: str,
     ) -> None:
         self._mirror = mirror
         self._url = url
-        self._sub_path = clean_sub_path(sub_path)
+        self._sub_path = sub_path
         self._wanted = Filter(
             accept=lambda path: is_manifest_path(path, self._sub_path),
             rules=IgnoreRules.configured(ignore),
             identity="\n".join(ignore),
         )
         self._verifier = verifier
+        self._agent = agent
         # A record is for those who ask for the same signatures, lest one track's good revision
         # replaces another's; one that was made before any were asked for may pass the check.
-        self._unverified_track = _track_key(reference, self._sub_path)
-        self.track = _track_key(reference, self._sub_path, verifier.identity if verifier else "")
+        self._unverified_track = _track_key(reference, sub_path)
+        self.track = _track_key(reference, sub_path, verifier.identity if verifier else "")
         self._good: Snapshot | None = None
         self._said: set[str] = set()
+
+    @property
+    def record_files(self) -> tuple[Path, ...]:
+        """Where the last good revision may be recorded; there need not be such files."""
+        tracks = dict.fromkeys((self.track, self._unverified_track))
+        return tuple(self._mirror.record_file(track) for track in tracks)
+
+    def record(self, commit: str, reference: str, tag: str) -> Record:
+        """Return a revision as it is recorded for this track."""
+        return Record(commit, reference, tag, self._agent)
+
+    def check_can_be_signed(self, reference: str) -> None:
+        """Raise VerificationError if a signature is asked for of what a listing calls a folder."""
+        if self._verifier is not None and reference == FOLDER:
+            raise VerificationError(
+                self._url,
+                "a plain folder cannot be signed",
+                hint="track a git repository or a bundle, or remove verify",
+            )
 
     async def judge(self, record: Record, *, checked_at: float) -> Snapshot:
         """Return the files of a revision that the mirror holds, and record it as good.
@@ -102,7 +126,7 @@ class Revisions:
         if last.revision is None:
             return None
         try:
-            verified = await self._verified(record_of(last.revision), fresh=fresh)
+            verified = await self._verified(self._record_of(last.revision), fresh=fresh)
         except MirrorDamaged:
             return None
         trust = Trust.EMPTY if last.trust is Trust.EMPTY else Trust.UNCHANGED
@@ -145,7 +169,7 @@ class Revisions:
         if good is None or good.revision is None or self._verifier is None:
             return good
         try:
-            return replace(good, verified=await self._verified(record_of(good.revision)))
+            return replace(good, verified=await self._verified(self._record_of(good.revision)))
         except (MirrorDamaged, SourceError):
             return None
 
@@ -156,12 +180,13 @@ class Revisions:
                 return None
             verified = await self._verified(record)
             contents = await self._contents(record)
+            checked_at = await self.on_disk(self._mirror.last_answer, track)
         except (MirrorDamaged, SourceError) as error:
             if str(error) not in self._said:  # it is the same at each poll
                 _log.warning("%s: the last good revision cannot be used: %s", self._url, error)
             self._said.add(str(error))
             return None
-        return _snapshot(Trust.STALE, contents, checked_at=None, verified=verified)
+        return _snapshot(Trust.STALE, contents, checked_at=checked_at, verified=verified)
 
     async def _verified(self, record: Record, *, fresh: bool = False) -> str:
         """Return who signed a revision, "" when nobody asks; raise VerificationError.
@@ -175,6 +200,9 @@ class Revisions:
             return await self._verifier.check(record, load, fresh=fresh)
         except SignatureError as error:
             raise VerificationError(self._url, error.reason, hint=error.hint) from error
+
+    def _record_of(self, revision: Revision) -> Record:
+        return self.record(revision.commit, revision.reference, revision.tag)
 
     async def _contents(self, record: Record) -> Contents:
         try:
@@ -195,11 +223,6 @@ class Revisions:
             + (f": {why}" if why else ""),
             hint=f"nothing is deleted for it{check}",
         )
-
-
-def record_of(revision: Revision) -> Record:
-    """Return a revision as it is recorded."""
-    return Record(revision.commit, revision.reference, revision.tag)
 
 
 def _snapshot(

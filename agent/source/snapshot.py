@@ -65,9 +65,10 @@ class Snapshot:
 
     ``tree_id`` is the id of the sub-path's tree, and of the ignore rules from outside of it where
     there are any: the same id means the same files, whatever else the commit changed. ``error``
-    says why the trust is less than it could be. ``checked_at`` is when the source last answered,
-    Unix seconds; None when this process never reached it. ``notes`` are for people: what looks
-    like a part of the track and is not, submodules and symlinks. ``verified`` says who signed the
+    says why the trust is less than it could be. ``checked_at`` is when the source last said what
+    it has (NEW, UNCHANGED or EMPTY), Unix seconds; it outlives the process with the last good
+    revision, and is None when there was no answer yet. ``notes`` are for people: what looks like a
+    part of the track and is not, submodules and symlinks. ``verified`` says who signed the
     revision, "" where nobody asks.
     """
 

@@ -30,8 +30,8 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 class World:
     """What a test about the agent needs.
 
-    ``settings`` are lines of ``[agent]``, ``track`` lines of the one ``[[track]]``; ``git`` is the
-    repository's upstream, ``repository`` another URL for it than its folder's. Manifests say
+    ``git`` is the repository's upstream, ``repository`` what the track names in its place.
+    ``settings`` are lines of ``[agent]``, ``track`` lines of the one ``[[track]]``. Manifests say
     ``NS`` where the test's own namespace belongs.
     """
 
@@ -49,6 +49,7 @@ class World:
     environment: dict[str, str] = field(default_factory=dict)
     metrics_address: str = "0"
     health_address: str = "0"
+    interval: str = "1s"
 
     def commit(self, files: dict[str, str], *, remove: tuple[str, ...] = ()) -> str:
         """Commit files, ``NS`` replaced by the namespace."""
@@ -84,7 +85,7 @@ class World:
             "[[track]]",
             'name = "shop"',
             f'repository = "{self.repository or f"file://{self.git.path}"}"',
-            'interval = "1s"',
+            f'interval = "{self.interval}"',
             *self.track,
         ]
         path.write_text("\n".join(lines) + "\n")
