@@ -144,6 +144,29 @@ async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping
         logger.info("stopping" if stop.is_set() else "starting anew with another configuration")
 
 
+@asynccontextmanager
+async def _serving(config: Config, agent: Agent) -> AsyncIterator[None]:
+    """Show what the agent is doing: from before the first pass until after the last write."""
+    pulse = Pulse(agent.metrics.event_loop_lag.observe)
+    health = Health(agent.terms, agent.electors, agent.informers, pulse)
+    async with (
+        asyncio.TaskGroup() as tasks,
+        serving(
+            config.agent,
+            client=agent.client,
+            metrics=agent.metrics.page,
+            status=lambda: msgspec.json.encode([t.status for t in agent.terms.tracks.values()]),
+            dead=health.dead,
+            unready=health.unready,
+        ),
+    ):
+        beats = tasks.create_task(forever("pulse", pulse.run), name="pulse")
+        try:
+            yield
+        finally:
+            beats.cancel()
+
+
 def _known(error: AgentError | ExceptionGroup[Exception]) -> AgentError | None:
     """Return the error for the user in what came out of nested task groups, None for a defect."""
     if isinstance(error, AgentError):
