@@ -55,7 +55,6 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show what is held, ask, approve, and return 0. Raises AgentError when it is not approved."""
     from agent.cli import cluster
-    from agent.config.durations import format_duration
 
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     track = cluster.track_of(config, args.track)
@@ -71,10 +70,7 @@ def run(args: argparse.Namespace) -> int:
     if as_json:
         output.write_json(_result(held))
     else:
-        interval = format_duration(track.interval)
-        output.write(
-            f"Approved plan {held.plan}; the agent carries it out at its next poll ({interval})."
-        )
+        output.write(f"Approved plan {held.plan}; a running agent carries it out now.")
     return 0
 
 
@@ -83,7 +79,7 @@ async def _read(config: Config, track: Track) -> _Held:
 
     async with cluster.inventory_of(config, track) as inventory:
         contents, found = await cluster.read_status(inventory)
-    return _Held(found, contents.approved)
+    return _Held(found, contents.signals.approved)
 
 
 async def _approve(config: Config, track: Track, plan: str) -> None:

@@ -24,6 +24,7 @@ from agent.reconcile.events import Reporter
 from agent.reconcile.measures import Labels, Measures
 from agent.reconcile.objects import ObjectReconciler
 from agent.reconcile.pruning import Pruner
+from agent.reconcile.signals import SignalWatch, Suspension
 from agent.reconcile.sources import Sources
 from agent.reconcile.staging import Stager
 from agent.reconcile.track import Parts, Track
@@ -45,6 +46,7 @@ class TrackBuilder:
     digest_key: bytes
     state_namespace: str
     metrics: Metrics
+    signals: SignalWatch
     look_again: Callable[[str, ObjectKey], None]
 
     def build(self, track: TrackConfig) -> Track:
@@ -68,6 +70,7 @@ class TrackBuilder:
             ignored=frozenset(settings.ignore_resources),
             scope=track.scope,
         )
+        suspension = Suspension()
         objects = ObjectReconciler(
             applier=Applier(
                 requests=Requests(self.client, server_dry_run=settings.server_dry_run),
@@ -84,6 +87,7 @@ class TrackBuilder:
             reporter=reporter,
             measures=measures,
             on_stale=lambda key: self.look_again(track.name, key),
+            suspension=suspension,
         )
         parts = Parts(
             discovery=self.discovery,
@@ -101,11 +105,20 @@ class TrackBuilder:
                 limit_percent=track.prune_limit,
                 reporter=reporter,
                 measures=measures,
+                suspension=suspension,
             ),
             reporter=reporter,
             measures=measures,
+            signals=self.signals,
+            suspension=suspension,
         )
-        return Track(name=track.name, repository=track.repository, prune=track.prune, parts=parts)
+        return Track(
+            name=track.name,
+            repository=track.repository,
+            prune=track.prune,
+            suspend=track.suspend,
+            parts=parts,
+        )
 
     def _measures(self, track: TrackConfig, url: str) -> Measures:
         labels = Labels(

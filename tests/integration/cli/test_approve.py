@@ -95,7 +95,7 @@ async def test_a_held_plan_is_shown_approved_and_carried_out(world: World) -> No
     assert it_deletes == "It deletes:"
     names = sorted(f"c{n}" for n in range(1, 12))
     assert objects == [f"  ConfigMap {world.namespace}/{name}" for name in names]
-    assert last == f"Approved plan {plan}; the agent carries it out at its next poll (1s)."
+    assert last == f"Approved plan {plan}; a running agent carries it out now."
     assert await approved(world) == plan
     assert (await world.once()).ready
     assert await world.get("configmap", "c1") is None
