@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from agent import __version__
 from agent.apply.signals import APPROVED, REQUESTED, SUSPENDED, Signals
 from agent.kube.client import Client
@@ -247,6 +249,26 @@ class Inventory:
             data=dict(live.get("data") or {}),
             resource_version=str(metadata["resourceVersion"]),
         )
+
+
+async def tracks_in(client: Client, *, agent: str, namespace: str) -> list[str]:
+    """Return the names of an agent's tracks that have an inventory. Raises KubeError."""
+    names: list[str] = []
+    cont = ""
+    while True:
+        page = await client.list_page(
+            CONFIG_MAPS,
+            namespace=namespace,
+            selector=f"{marks.AGENT}={agent},{ID_LABEL}",
+            cont=cont,
+        )
+        for raw in page.items or []:
+            name = str(msgspec.json.decode(raw)["metadata"]["name"])
+            if name.startswith(f"{agent}."):
+                names.append(name.removeprefix(f"{agent}."))
+        cont = page.metadata.cont
+        if not cont:
+            return names
 
 
 def _split(text: str | None) -> list[str]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
 
 class NotApproved(AgentError):
     """Nothing was approved: nothing is held, it is another plan, or the person said no."""
-
-
-class NobodyToAsk(AgentError):
-    """There is no terminal to ask at, and no --yes."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         _show(held, aside=as_json)
     if held.approved != held.plan:
         if not args.yes:
-            _ask()
+            options.confirm("Approve?", otherwise="not approved; the deletions stay held")
         asyncio.run(_approve(config, track, held.plan))
     if as_json:
         output.write_json(_result(held))
@@ -77,16 +70,16 @@ def run(args: argparse.Namespace) -> int:
 async def _read(config: Config, track: Track) -> _Held:
     from agent.cli import cluster
 
-    async with cluster.inventory_of(config, track) as inventory:
-        contents, found = await cluster.read_status(inventory)
+    async with cluster.connected(config) as there:
+        contents, found = await cluster.read_status(there.inventory(track.name))
     return _Held(found, contents.signals.approved)
 
 
 async def _approve(config: Config, track: Track, plan: str) -> None:
     from agent.cli import cluster
 
-    async with cluster.inventory_of(config, track) as inventory:
-        await inventory.approve(plan)
+    async with cluster.connected(config) as there:
+        await there.inventory(track.name).approve(plan)
 
 
 def _check(held: _Held, *, track: str, wanted: str | None) -> None:
@@ -108,16 +101,6 @@ def _show(held: _Held, *, aside: bool) -> None:
     for name in held.status.held_objects:
         say(f"  {name}")
     output.flush()
-
-
-def _ask() -> None:
-    """Ask the person. Raises NotApproved for a no, NobodyToAsk when nobody is there."""
-    if not sys.stdin.isatty():
-        raise NobodyToAsk("this is no terminal, so nobody can be asked; approve with --yes")
-    sys.stderr.write("Approve? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise NotApproved("not approved; the deletions stay held")
 
 
 def _result(held: _Held) -> dict[str, object]:

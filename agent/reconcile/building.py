@@ -33,7 +33,10 @@ from agent.reconcile.verdicts import Verdicts
 
 @dataclass(frozen=True, slots=True)
 class TrackBuilder:
-    """Puts one track together out of what all share."""
+    """Puts one track together out of what all share.
+
+    ``requests`` stand in for those that do what is asked of them.
+    """
 
     config: Config
     client: Client
@@ -48,6 +51,7 @@ class TrackBuilder:
     metrics: Metrics
     signals: SignalWatch
     look_again: Callable[[str, ObjectKey], None]
+    requests: Requests | None = None
 
     def build(self, track: TrackConfig) -> Track:
         """Return a track that has done nothing yet."""
@@ -65,15 +69,12 @@ class TrackBuilder:
         measures = self._measures(track, source.url)
         context = f"{self.client.host} {inventory.owner} adopt={track.adopt}"
         verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name, context=context)
-        policy = Policy(
-            agent_namespace=settings.namespace,
-            ignored=frozenset(settings.ignore_resources),
-            scope=track.scope,
-        )
+        policy = self.policy(track)
         suspension = Suspension()
         objects = ObjectReconciler(
             applier=Applier(
-                requests=Requests(self.client, server_dry_run=settings.server_dry_run),
+                requests=self.requests
+                or Requests(self.client, server_dry_run=settings.server_dry_run),
                 owner=inventory.owner,
                 digest_key=self.digest_key,
                 adopt=track.adopt,
@@ -128,3 +129,12 @@ class TrackBuilder:
             repository=url,
         )
         return Measures(self.metrics, labels)
+
+    def policy(self, track: TrackConfig) -> Policy:
+        """Return what limits the track."""
+        settings = self.config.agent
+        return Policy(
+            agent_namespace=settings.namespace,
+            ignored=frozenset(settings.ignore_resources),
+            scope=track.scope,
+        )

@@ -156,7 +156,7 @@ async def test_without_a_terminal_and_yes_nothing_is_approved(world: World) -> N
     await hold(world)
     done = await approve(world, "shop")
     assert done.code == 2
-    assert "approve with --yes" in done.stderr
+    assert "say it with --yes" in done.stderr
     assert await approved(world) is None
 
 
