@@ -197,6 +197,9 @@ class Inventory:
         raise PlanError(f"{self.owner}: the inventory changes all the time")
 
     async def _write(self, known: Contents, wanted: Contents) -> Contents:
+        if self._client.dry_run:  # the namespace may not be there, and the answer says nothing new
+            self._known = wanted
+            return wanted
         body = self._render(wanted)
         # Whatever comes of the write, what is known is no longer certain.
         self._known = None

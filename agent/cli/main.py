@@ -32,6 +32,7 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("run", "keep the cluster as the repositories say", "agent.cli.run"),
+    Command("plan", "show what a pass would do, without doing it", "agent.cli.plan"),
     Command("status", "show how the tracks stand", "agent.cli.status"),
     Command("approve", "let held deletions happen", "agent.cli.approve"),
     Command("healthcheck", "ask the running agent whether it is well", "agent.cli.healthcheck"),

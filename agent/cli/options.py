@@ -7,6 +7,7 @@ them, so that a flag, a variable and the file are read by the same rules.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -184,6 +185,12 @@ def configure_log(args: argparse.Namespace, *, environment: Mapping[str, str] = 
         format=cast(log.Format, chosen["log-format"]),
         colour=colour,
     )
+
+
+def quiet(args: argparse.Namespace, *, environment: Mapping[str, str] = os.environ) -> None:
+    """Switch the log off unless a level was asked for: the command tells everything itself."""
+    if not (args.log_level or environment.get("LIGHTKEEPER_LOG_LEVEL")):
+        logging.disable(logging.CRITICAL)
 
 
 def given_flags(args: argparse.Namespace) -> dict[str, Any]:

@@ -66,6 +66,21 @@ def complain(text: str) -> None:
     sys.stderr.write(text + "\n")
 
 
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """Say on a terminal what is being waited for, and wipe it away at the end."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    sys.stderr.write(f"{what} …")
+    sys.stderr.flush()
+    try:
+        yield
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+
+
 def flush() -> None:
     """Hand everything to the system now, while a failure can still be told.
 

@@ -147,6 +147,9 @@ class Client:
             "kind": "DeleteOptions",
             "propagationPolicy": propagation,
             "preconditions": preconditions,
+            # The server reads options from the body or else from the query. The latter is for
+            # whoever reads an audit log.
+            **({"dryRun": ["All"]} if self.dry_run else {}),
         }
         await self._write(
             "DELETE", resource.path(namespace=namespace, name=name), body=_encode(options)

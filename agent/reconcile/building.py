@@ -55,6 +55,16 @@ class TrackBuilder:
 
     def build(self, track: TrackConfig) -> Track:
         """Return a track that has done nothing yet."""
+        return Track(
+            name=track.name,
+            repository=track.repository,
+            prune=track.prune,
+            suspend=track.suspend,
+            parts=self.parts(track),
+        )
+
+    def parts(self, track: TrackConfig) -> Parts:
+        """Return what a track works with, which is its own."""
         settings = self.config.agent
         inventory = Inventory(
             self.client, agent=settings.name, track=track.name, namespace=self.state_namespace
@@ -90,7 +100,7 @@ class TrackBuilder:
             on_stale=lambda key: self.look_again(track.name, key),
             suspension=suspension,
         )
-        parts = Parts(
+        return Parts(
             discovery=self.discovery,
             source=source,
             inventory=inventory,
@@ -112,13 +122,6 @@ class TrackBuilder:
             measures=measures,
             signals=self.signals,
             suspension=suspension,
-        )
-        return Track(
-            name=track.name,
-            repository=track.repository,
-            prune=track.prune,
-            suspend=track.suspend,
-            parts=parts,
         )
 
     def _measures(self, track: TrackConfig, url: str) -> Measures:

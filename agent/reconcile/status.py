@@ -128,6 +128,8 @@ class Findings:
     held: str = ""
     held_digest: str = ""
     held_keys: tuple[ObjectKey, ...] = ()
+    pruned: tuple[Outcome, ...] = ()
+    not_pruned: str = ""
     reach: Reach | None = None
     extra: dict[str, str] = field(default_factory=dict)
 

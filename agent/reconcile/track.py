@@ -193,7 +193,7 @@ class Track:
         if signals is None or not self._status_read:
             try:
                 inventory = await self._read_inventory()
-                signals = inventory.signals
+                signals = signals or inventory.signals
             except AgentError as error:
                 inventory = error
         if signals is not None or self._suspend:
@@ -213,6 +213,11 @@ class Track:
         if problem and problem != self._said.get(what):
             logger.error(what, extra=log.fields(track=self.name, error=problem))
         self._said[what] = problem
+
+    @property
+    def findings(self) -> Findings:
+        """What the last pass found out; not to be modified."""
+        return self._findings
 
     @property
     def stopped(self) -> bool:
@@ -383,6 +388,7 @@ class Track:
             return
         reason = _why_not_prune(findings.snapshot, collected)
         self._say("nothing is pruned", reason)
+        findings.not_pruned = reason
         if reason:
             return
         names = {manifest.key for manifest in collected.manifests} | self.desired.keys()
@@ -393,7 +399,7 @@ class Track:
             f"{kind}: cannot be listed: {why}" for kind, why in owned.unseen.items()
         )
         findings.held, findings.held_digest = pruned.held, pruned.held_digest
-        findings.held_keys = pruned.held_keys
+        findings.held_keys, findings.pruned = pruned.held_keys, pruned.outcomes
         findings.extra.update(pruned.left_alone)
         self._parts.reporter.cleanup(findings.prune_errors)
         self._parts.reporter.held(
