@@ -34,6 +34,7 @@ COMMANDS = (
     Command("run", "keep the cluster as the repositories say", "agent.cli.run"),
     Command("plan", "show what a pass would do, without doing it", "agent.cli.plan"),
     Command("status", "show how the tracks stand", "agent.cli.status"),
+    Command("why", "say why an object is as it is", "agent.cli.why"),
     Command("approve", "let held deletions happen", "agent.cli.approve"),
     Command("healthcheck", "ask the running agent whether it is well", "agent.cli.healthcheck"),
     Command("suspend", "have tracks stand still", "agent.cli.suspend"),

@@ -74,11 +74,13 @@ class Content:
 class Rehearser:
     """Rehearses tracks of one configuration; made by ``rehearsing``.
 
-    ``discovery`` is shared with whoever asks further.
+    ``discovery`` is shared with whoever asks further, ``at_home`` are the sources as the agent on
+    this machine has them, if one runs here.
     """
 
     builder: TrackBuilder
     discovery: Discovery
+    at_home: Sources
     coming: set[str] = field(default_factory=set)
 
     async def track(self, track: TrackConfig) -> Rehearsed:
@@ -93,10 +95,20 @@ class Rehearser:
         changes += [Change(outcome) for outcome in rehearsed.findings.pruned]
         return Rehearsed(track, rehearsed.findings, tuple(changes))
 
-    async def content(self, track: TrackConfig) -> Content:
-        """Fetch and parse what the track's repository says. Raises SourceError."""
-        source = self.builder.sources.build(track)
+    async def content(self, track: TrackConfig, *, commit: str = "") -> Content:
+        """Fetch and parse what the track's repository says, at ``commit`` if it still has that.
+
+        Where the repository cannot be reached it is what the agent keeps on this machine, if there
+        is such a thing; else the snapshot says why not. Raises SourceError.
+        """
+        source = self.builder.sources.build(replace(track, reference=commit or track.reference))
         snapshot = await source.poll()
+        if snapshot.error and commit:
+            return await self.content(track)
+        if snapshot.error:
+            at_home = self.at_home.build(track)
+            if kept := await at_home.last_good():
+                source, snapshot = at_home, replace(kept, error=snapshot.error)
         return Content(snapshot, await Loader(source).load(snapshot))
 
     async def object(self, track: TrackConfig, manifest: Manifest) -> Change:
@@ -164,7 +176,8 @@ async def rehearsing(
                     look_again=lambda track, key: None,
                 )
                 try:
-                    yield Rehearser(builder, discovery)
+                    at_home = Sources(config.agent, fetcher, environment)
+                    yield Rehearser(builder, discovery, at_home)
                 finally:
                     informers.stop()
         finally:

@@ -52,8 +52,8 @@ async def test_nothing_but_dry_runs_is_written_whatever_the_plan_holds(world: Wo
 
 async def test_what_is_planned_is_what_happens(world: World) -> None:
     world.commit({"a.yaml": config_map("a", k="1"), "b.yaml": config_map("b", k="1")})
-    done = await lightkeeper(world, "plan", "shop") if world.config() else None
-    assert done is not None
+    world.config()
+    done = await lightkeeper(world, "plan", "shop")
     assert done.code == 1, done
     assert "+ create   ConfigMap" in done.stdout
     await world.once()
