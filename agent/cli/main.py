@@ -40,6 +40,7 @@ COMMANDS = (
     Command("suspend", "have tracks stand still", "agent.cli.suspend"),
     Command("resume", "end a suspension", "agent.cli.resume"),
     Command("reconcile", "have the agent make a pass now", "agent.cli.reconcile"),
+    Command("delete", "end a track and delete what it owns", "agent.cli.delete"),
     Command("validate", "check the configuration and show it", "agent.cli.validate"),
     Command("version", "print the version", "agent.cli.version"),
 )
