@@ -7,7 +7,6 @@ the plan that was shown: if git or the cluster changes in between, it releases n
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
 
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     track = cluster.track_of(config, args.track)
-    held = asyncio.run(_read(config, track))
+    held = cluster.run(_read(config, track))
     _check(held, track=track.name, wanted=args.plan)
     as_json = args.output == "json"
     if not (as_json and args.yes):
@@ -59,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if held.approved != held.plan:
         if not args.yes:
             options.confirm("Approve?", otherwise="not approved; the deletions stay held")
-        asyncio.run(_approve(config, track, held.plan))
+        cluster.run(_approve(config, track, held.plan))
     if as_json:
         output.write_json(_result(held))
     else:

@@ -10,7 +10,6 @@ The JSON has ``track``, ``deleted``, ``orphaned`` (lists of objects), ``kept`` a
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -134,6 +133,8 @@ def _choose(owned: Owned, *, everything: bool) -> tuple[Owned, Result]:
 
 async def _confirm(args: argparse.Namespace, chosen: Owned, result: Result) -> None:
     """Show what would go and what would stay, on stderr beside JSON, and ask."""
+    import asyncio
+
     as_json = args.output == "json"
     if not (as_json and args.yes):
         say = output.complain if as_json else output.write
@@ -152,6 +153,8 @@ async def _confirm(args: argparse.Namespace, chosen: Owned, result: Result) -> N
 
 async def _suspend(inventory: Inventory) -> bool:
     """Suspend the track; True when a running agent has noticed."""
+    import asyncio
+
     from agent.cli import cluster
     from agent.reconcile import status
 
@@ -179,6 +182,8 @@ async def _let_go(removal: Removal, chosen: Owned, result: Result) -> None:
 
 async def _delete(removal: Removal, chosen: Owned, contents: Contents, result: Result) -> None:
     """Delete, then look whether something is back."""
+    import asyncio
+
     pruned = await removal.delete(chosen)
     for outcome in pruned.outcomes:
         name = str(outcome.key)

@@ -6,7 +6,6 @@ Writes one annotation on the track's ConfigMap. Makes no pass itself: for that t
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -77,6 +76,8 @@ def _seconds(text: str) -> float:
 
 async def _reconcile(config: Config, tracks: list[Track], *, wait: float) -> list[TrackStatus]:
     """Ask for passes and return the statuses, after the passes if ``wait`` (seconds) is not 0."""
+    import asyncio
+
     from agent.cli import cluster
 
     token = datetime.now(UTC).isoformat()
@@ -107,6 +108,8 @@ async def _answer(
     there: Cluster, track: Track, token: str, *, deadline: float | None
 ) -> TrackStatus:
     """Return the status once it answers ``token``, or at once without a deadline."""
+    import asyncio
+
     from agent.cli import cluster
 
     inventory = there.inventory(track.name)

@@ -6,7 +6,6 @@ Reads ConfigMaps, nothing else, so it works from wherever kubectl does.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from typing import TYPE_CHECKING
 
@@ -50,6 +49,8 @@ async def _show(
     config: Config, names: list[str], *, as_json: bool, watch: bool
 ) -> list[TrackStatus]:
     """Print the statuses, once or for ever, and return them."""
+    import asyncio
+
     from agent.cli import cluster
 
     shown: list[TrackStatus] | None = None
@@ -70,6 +71,8 @@ async def read(there: Cluster, config: Config, names: list[str]) -> list[TrackSt
     One without a status is there all the same, and not ready. Raises UnknownTrack for a name that
     neither has, KubeError.
     """
+    from msgspec.structs import replace
+
     from agent.cli.cluster import track_of
     from agent.reconcile import status
     from agent.reconcile.status import TrackStatus
@@ -84,6 +87,8 @@ async def read(there: Cluster, config: Config, names: list[str]) -> list[TrackSt
             if not contents.resource_version:
                 track_of(config, name)
             stored = TrackStatus(track=name, repository=repositories.get(name, ""))
+        if by := contents.signals.suspended:  # the agent may not have noticed, or not run at all
+            stored = replace(stored, suspended=by)
         found.append(stored)
     return found
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from agent.cli import options, output
@@ -101,11 +102,15 @@ def _facts(answer: Answer) -> list[tuple[str, str]]:
             ("written at", place.origin),
             ("revision", place.status.revision or str(revision or "")),
             ("commit", f"{revision.commit[:12]} {revision.subject}" if revision else ""),
-            ("author", revision.author if revision else ""),
+            ("author", f"{revision.author}, {_time(revision.committed_at)}" if revision else ""),
         ]
     facts.append(("left to others", ", ".join(answer.left_to_others)))
     facts.append(("next try", answer.retry))
     return facts
+
+
+def _time(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
 
 
 def _row(field: Field) -> tuple[str, str, str, str]:

@@ -227,7 +227,7 @@ def _verdict(change: Change, manifest: Manifest, place: Place, fields: tuple[Fie
         return f"managed by track {track}, which never updates it (update-strategy: never)"
     if outcome.action is Action.UPDATE:
         count = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
-        what = f"differs from it in {count}" if fields else "lacks marks or a record of this agent"
+        what = f"differs from git in {count}" if fields else "lacks marks or a record of this agent"
         return f"managed by track {track}, and {what}"
     note = f"; {outcome.reason}" if outcome.reason else ""
     return f"managed by track {track}, and as git says{note}"

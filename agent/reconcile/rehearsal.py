@@ -90,7 +90,7 @@ class Rehearser:
         await rehearsed.reconcile()
         changes = [
             await self._change(rehearsed, key, outcome, previews)
-            for key, outcome in rehearsed.outcomes.items()
+            for key, outcome in sorted(rehearsed.outcomes.items(), key=_in_order)
         ]
         changes += [Change(outcome) for outcome in rehearsed.findings.pruned]
         return Rehearsed(track, rehearsed.findings, tuple(changes))
@@ -198,6 +198,12 @@ class _NobodyAsks(SignalWatch):
 
 def _project(obj: JSONObject, resource: Resource) -> Record:
     return project(obj, has_status=resource.has_status)
+
+
+def _in_order(item: tuple[ObjectKey, Outcome]) -> tuple[int, ObjectKey]:
+    """Sort as a pass goes; within a stage it has no order of its own."""
+    key, _ = item
+    return ordering.stage(key.group_kind), key
 
 
 def _kinds_to_come(track: Track) -> set[GroupKind]:

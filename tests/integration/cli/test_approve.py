@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.eventually import eventually
+from tests.integration.cli.program import lightkeeper
 from tests.integration.reconcile.conftest import World, world
 from tests.integration.reconcile.manifests import config_map
 
@@ -103,6 +104,7 @@ async def test_a_held_plan_is_shown_approved_and_carried_out(world: World) -> No
 
 
 async def test_a_running_agent_notices_the_approval_without_a_commit(world: World) -> None:
+    world.interval = "1h"  # no poll comes to help
     world.commit({f"{n}.yaml": config_map(f"c{n}") for n in range(12)})
     async with world.running():
 
@@ -117,6 +119,7 @@ async def test_a_running_agent_notices_the_approval_without_a_commit(world: Worl
 
         await eventually(all_there)
         world.commit({}, remove=tuple(f"{n}.yaml" for n in range(1, 12)))
+        assert (await lightkeeper(world, "reconcile", "shop")).code == 1
         plan = await eventually(held)
         assert not await gone()
         assert (await approve(world, "shop", "--plan", plan, "--yes")).code == 0

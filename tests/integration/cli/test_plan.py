@@ -220,3 +220,15 @@ async def test_the_json_has_the_documented_shape(world: World) -> None:
     [change] = plan["changes"]
     assert set(change) == {"object", "action", "origin", "reason", "asked", "diff"}
     assert change["diff"].splitlines()[1] == f"+++ git/ConfigMap {world.namespace}/a"
+
+
+async def test_an_object_too_large_for_an_annotation_is_planned_too(world: World) -> None:
+    world.commit({"a.yaml": config_map("a", k="x" * 300_000)})
+    await world.once()
+    assert (await lightkeeper(world, "plan")).code == 0
+    world.commit({"a.yaml": config_map("a", k="y" * 300_000)})
+    mark = world.control_plane.mark()
+    [plan] = (await lightkeeper(world, "plan", "-o", "json")).json
+    assert [change["action"] for change in plan["changes"]] == ["update"]
+    assert "+  k: yyy" in plan["changes"][0]["diff"]
+    assert all(r.query.get("dryRun") == "All" for r in world.writes(mark))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import sys
 from typing import Any
 
 import pytest
@@ -281,8 +283,7 @@ async def test_status_of_a_track_without_an_agent_says_so(world: World) -> None:
 async def test_status_as_json_is_the_config_map_s_and_ready(world: World) -> None:
     world.commit({"a.yaml": config_map("a")})
     await world.once()
-    await lightkeeper(world, "suspend", "shop")
-    await world.once()
+    await lightkeeper(world, "suspend", "shop")  # and no agent runs that could notice
     [status] = (await lightkeeper(world, "status", "-o", "json")).json
     assert set(status) == {
         "track", "repository", "revision", "commit", "source", "discovered", "applied", "ignored",
@@ -307,3 +308,22 @@ async def test_status_of_a_name_that_nobody_knows_is_bad_input(world: World) -> 
     done = await lightkeeper(world, "status", "shpo")
     assert (done.code, done.stdout) == (2, "")
     assert "there is no track 'shpo'" in done.stderr
+
+
+async def test_status_watches_until_it_is_interrupted(world: World) -> None:
+    world.commit({"a.yaml": config_map("a")})
+    await world.once()
+    command = ["-m", "agent", "status", "-w", "-c", str(world.folder / "lightkeeper.toml")]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        assert b"READY" in await process.stdout.readline()
+        assert b"True" in await process.stdout.readline()
+        world.commit({"a.yaml": config_map("a"), "b.yaml": config_map("b")})
+        await world.once()
+        lines = [await process.stdout.readline() for _ in range(3)]
+        assert lines[2].split()[4:7] == [b"2", b"2", b"2"]
+        process.send_signal(signal.SIGINT)
+        assert await process.wait() == 130
