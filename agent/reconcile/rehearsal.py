@@ -32,7 +32,7 @@ from agent.manifest.keys import GroupKind, JSONObject, ObjectKey
 from agent.manifest.model import Manifest
 from agent.plan import ordering
 from agent.plan.change import Action, Outcome
-from agent.plan.ownership import Record, project
+from agent.plan.ownership import Record, live_digest, project
 from agent.reconcile.building import TrackBuilder
 from agent.reconcile.loading import Loader
 from agent.reconcile.signals import SignalWatch
@@ -115,7 +115,7 @@ class Rehearser:
         """Rehearse one object."""
         previews, builder = self._prepared()
         outcome = await builder.parts(track).objects.reconcile(manifest)
-        return Change(outcome, str(manifest.origin), previews.seen.get(outcome.key))
+        return await self._seen(manifest, outcome, previews)
 
     def _prepared(self) -> tuple[Previews, TrackBuilder]:
         previews = Previews(self.builder.client, server_dry_run=True, coming=self.coming)
@@ -129,9 +129,16 @@ class Rehearser:
         if outcome.error and manifest.gvk.group_kind in _kinds_to_come(track):
             made = Outcome(key, Action.CREATE)
             return Change(made, origin, Preview(None, manifest.object(), asked=False))
-        resource = await self.discovery.resolve(manifest.gvk) if key in previews.seen else None
+        return await self._seen(manifest, outcome, previews)
+
+    async def _seen(self, manifest: Manifest, outcome: Outcome, previews: Previews) -> Change:
+        """Join an outcome with its preview; a write that only moves ownership of fields is none."""
+        preview = previews.seen.get(outcome.key)
+        resource = await self.discovery.resolve(manifest.gvk) if preview else None
         has_status = resource is None or resource.has_status
-        return Change(outcome, origin, previews.seen.get(key), has_status)
+        if preview and outcome.action is Action.UPDATE and _is_same(preview, has_status):
+            outcome = replace(outcome, action=Action.UNCHANGED)
+        return Change(outcome, str(manifest.origin), preview, has_status)
 
 
 @asynccontextmanager
@@ -198,6 +205,13 @@ class _NobodyAsks(SignalWatch):
 
 def _project(obj: JSONObject, resource: Resource) -> Record:
     return project(obj, has_status=resource.has_status)
+
+
+def _is_same(preview: Preview, has_status: bool) -> bool:
+    one, other = preview.before, preview.after
+    if one is None or other is None:
+        return False
+    return live_digest(one, has_status=has_status) == live_digest(other, has_status=has_status)
 
 
 def _in_order(item: tuple[ObjectKey, Outcome]) -> tuple[int, ObjectKey]:
