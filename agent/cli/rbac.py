@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
 async def _survey(config: Config, kinds: list[str], *, account: str | None) -> tuple[Agent, Found]:
     from agent.cli import cluster
     from agent.plan.rights import Agent
+    from agent.reconcile.candidates import leases
     from agent.reconcile.needs import Surveyor
     from agent.reconcile.rehearsal import rehearsing
 
@@ -83,8 +84,16 @@ async def _survey(config: Config, kinds: list[str], *, account: str | None) -> t
         surveyor = Surveyor(there.client, rehearser, there.agent, there.namespace)
         with output.progress("looking through the repositories"):
             found = await surveyor.survey(config.tracks, more=kinds)
-    name = config.agent.name
-    return Agent(name, config.agent.namespace, there.namespace, account or name), found
+    settings, election = config.agent, config.leader_election
+    agent = Agent(
+        settings.name,
+        settings.namespace,
+        there.namespace,
+        account=account or settings.name,
+        lease_namespace=election.namespace or there.namespace,
+        leases=tuple(leases(config)) if election.enabled else (),
+    )
+    return agent, found
 
 
 def _write(roles: list[JSONObject], *, escalation: bool) -> None:

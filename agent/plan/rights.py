@@ -2,7 +2,7 @@
 
 Verbs are those of its requests: it lists and watches what carries its label, reads an object before
 it changes it, creates, patches, and deletes where it prunes or recreates. It never updates (PUT)
-and never deletes collections.
+anything but its Lease, and never deletes collections.
 """
 
 from __future__ import annotations
@@ -37,20 +37,27 @@ class Agent:
     """Whose rights they are.
 
     ``namespace`` is the one it is restricted to, "" for the whole cluster; ``account`` is its
-    service account in ``state_namespace``, where its ConfigMaps are.
+    service account in ``state_namespace``, where its ConfigMaps are. ``leases`` are the Leases in
+    ``lease_namespace`` that it campaigns for.
     """
 
     name: str
     namespace: str
     state_namespace: str
     account: str
+    lease_namespace: str = ""
+    leases: tuple[str, ...] = ()
 
 
 def roles(agent: Agent, needs: Iterable[Need]) -> list[JSONObject]:
     """Return the roles and their bindings, in the order in which they can be applied."""
     rules = _rules(needs)
-    made = _pair(agent, f"{agent.name}-state", agent.state_namespace, _state_rules())
-    return (_pair(agent, agent.name, agent.namespace, rules) if rules else []) + made
+    made = _pair(agent, agent.name, agent.namespace, rules) if rules else []
+    made += _pair(agent, f"{agent.name}-state", agent.state_namespace, _state_rules())
+    if agent.leases:
+        name = f"{agent.name}-leader-election"
+        made += _pair(agent, name, agent.lease_namespace, _lease_rules(agent.leases))
+    return made
 
 
 def merged(needs: Iterable[Need]) -> list[Need]:
@@ -84,6 +91,15 @@ def _state_rules() -> list[JSONObject]:
     return [
         {"apiGroups": [group], "resources": [plural], "verbs": list(verbs)}
         for group, plural, verbs in _STATE_RULES
+    ]
+
+
+def _lease_rules(names: Iterable[str]) -> list[JSONObject]:
+    """Return the rules for these Leases; a create cannot be limited to names."""
+    leases: JSONObject = {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"]}
+    return [
+        {**leases, "resourceNames": sorted(names), "verbs": ["get", "update"]},
+        {**leases, "verbs": ["create"]},
     ]
 
 

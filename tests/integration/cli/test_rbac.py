@@ -44,6 +44,7 @@ def without(roles: list[dict[str, Any]], verb: str, resource: str) -> list[dict[
         for rule in role.get("rules", ()):
             if resource in rule["resources"] and verb in rule["verbs"]:
                 rule["verbs"].remove(verb)
+                role["rules"] = [rule for rule in role["rules"] if rule["verbs"]]
                 return roles
     raise AssertionError(f"no role has {verb} on {resource}")
 
@@ -139,6 +140,43 @@ async def test_an_agent_of_one_namespace_needs_roles_only(world: World) -> None:
     assert {role["kind"] for role in roles} == {"Role", "RoleBinding"}
     await grant(world, roles)
     assert await works(world)
+
+
+def elected(world: World) -> None:
+    times = ('lease-duration = "6s"', 'renew-deadline = "4s"', 'retry-period = "500ms"')
+    world.track = ["[leader-election]", "enabled = true", *times]
+    world.commit({"b.yaml": config_map("b")})
+    world.config()
+
+
+async def test_a_candidate_leads_with_what_it_prints(
+    world: World, cleanup: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    role_names(world, cleanup)
+    elected(world)
+    await grant(world, await printed(world))
+
+    async def applied() -> bool:
+        return await world.get("configmap", "b") is not None
+
+    async with world.running():
+        await eventually(applied, within=20)
+    assert not [r for r in caplog.records if "leases" in str(r.__dict__)]
+
+
+@pytest.mark.parametrize("verb", ["get", "create", "update"])
+async def test_with_one_verb_less_on_its_lease_it_does_not_lead_for_long(
+    world: World, verb: str, cleanup: Callable[..., None], caplog: pytest.LogCaptureFixture
+) -> None:
+    role_names(world, cleanup)
+    elected(world)
+    await grant(world, without(await printed(world), verb, "leases"))
+
+    def refused() -> bool:
+        return any("leases" in str(r.__dict__) and "403" in str(r.__dict__) for r in caplog.records)
+
+    async with world.running():
+        await eventually(refused, within=30)
 
 
 async def test_kinds_that_a_crd_in_git_makes_are_in_it(
