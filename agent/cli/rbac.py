@@ -70,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _survey(config: Config, kinds: list[str], *, account: str | None) -> tuple[Agent, Found]:
     from agent.cli import cluster
-    from agent.plan.rights import Agent
+    from agent.plan.rights import Agent, named_secrets
     from agent.reconcile.candidates import leases
     from agent.reconcile.needs import Surveyor
     from agent.reconcile.rehearsal import rehearsing
@@ -92,6 +92,7 @@ async def _survey(config: Config, kinds: list[str], *, account: str | None) -> t
         account=account or settings.name,
         lease_namespace=election.namespace or there.namespace,
         leases=tuple(leases(config)) if election.enabled else (),
+        secrets=named_secrets(config.tracks),
     )
     return agent, found
 

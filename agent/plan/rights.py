@@ -7,11 +7,12 @@ anything but its Lease, and never deletes collections.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Final
 
+from agent.config.model import Place, Track
 from agent.manifest.keys import JSONObject
 
 RBAC: Final = "rbac.authorization.k8s.io"
@@ -38,7 +39,8 @@ class Agent:
 
     ``namespace`` is the one it is restricted to, "" for the whole cluster; ``account`` is its
     service account in ``state_namespace``, where its ConfigMaps are. ``leases`` are the Leases in
-    ``lease_namespace`` that it campaigns for.
+    ``lease_namespace`` that it campaigns for, ``secrets`` namespace and name of what it reads
+    credentials from.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Agent:
     account: str
     lease_namespace: str = ""
     leases: tuple[str, ...] = ()
+    secrets: frozenset[tuple[str, str]] = frozenset()
 
 
 def roles(agent: Agent, needs: Iterable[Need]) -> list[JSONObject]:
@@ -57,7 +60,25 @@ def roles(agent: Agent, needs: Iterable[Need]) -> list[JSONObject]:
     if agent.leases:
         name = f"{agent.name}-leader-election"
         made += _pair(agent, name, agent.lease_namespace, _lease_rules(agent.leases))
+    for namespace in sorted({namespace for namespace, _ in agent.secrets}):
+        names = sorted(name for where, name in agent.secrets if where == namespace)
+        rule = {"apiGroups": [""], "resources": ["secrets"], "resourceNames": names}
+        made += _pair(agent, f"{agent.name}-credentials", namespace, [{**rule, "verbs": ["get"]}])
     return made
+
+
+def named_secrets(tracks: Iterable[Track]) -> frozenset[tuple[str, str]]:
+    """Return namespace and name of each Secret that the tracks read credentials from."""
+    found = [value for track in tracks for value in _places(track)]
+    return frozenset((p.secret_namespace, p.secret_name) for p in found if p.secret_name)
+
+
+def _places(value: Track | Place) -> Iterator[Place]:
+    """Walk through the places in a track, and those in a place."""
+    for part in (getattr(value, field.name) for field in fields(value)):
+        if isinstance(part, Place):
+            yield part
+            yield from _places(part)
 
 
 def merged(needs: Iterable[Need]) -> list[Need]:

@@ -36,7 +36,7 @@ from agent.plan.ownership import Record, live_digest, project
 from agent.reconcile.building import TrackBuilder
 from agent.reconcile.loading import Loader
 from agent.reconcile.signals import SignalWatch
-from agent.reconcile.sources import Sources
+from agent.reconcile.sources import SecretLookup, Sources
 from agent.reconcile.status import Findings
 from agent.reconcile.track import Track
 from agent.source.fetcher import Fetcher
@@ -174,7 +174,7 @@ async def rehearsing(
                     discovery=discovery,
                     resolver=Resolver(discovery, Schemas(client)),
                     informers=informers,
-                    sources=Sources(agent, fetcher, environment),
+                    sources=Sources(agent, fetcher, environment, SecretLookup(client)),
                     in_flight=InFlight(),
                     recorder=EventRecorder(client, instance=""),  # never run: Events stay in it
                     digest_key=digest_key,
@@ -183,7 +183,7 @@ async def rehearsing(
                     look_again=lambda track, key: None,
                 )
                 try:
-                    at_home = Sources(config.agent, fetcher, environment)
+                    at_home = Sources(config.agent, fetcher, environment, SecretLookup(client))
                     yield Rehearser(builder, discovery, at_home)
                 finally:
                     informers.stop()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from agent.plan.rights import Agent, Need, roles
+from agent.config.model import DeployKey, Place, Proxy, Track
+from agent.plan.rights import Agent, Need, named_secrets, roles
 
 EVERYWHERE = Agent("keeper", namespace="", state_namespace="ops", account="runner")
 READ_WRITE = ["get", "list", "watch", "create", "patch"]
@@ -59,3 +62,30 @@ def test_every_binding_is_of_the_service_account_and_refers_to_its_role() -> Non
 
 def test_without_kinds_there_is_only_the_agent_s_own_state() -> None:
     assert [i["kind"] for i in roles(EVERYWHERE, [])] == ["Role", "RoleBinding"]
+
+
+def test_secrets_with_credentials_are_readable_one_by_one() -> None:
+    passphrase = Place(secret_name="pass", secret_namespace="ops", key="k")
+    key = DeployKey(secret_name="deploy", secret_namespace="ops", key="k", passphrase=passphrase)
+    proxy = Proxy(secret_name="proxy", secret_namespace="net")
+    tracks = [
+        Track(name="a", repository="git@example.org:a", deploy_key=key, proxy=proxy),
+        Track(name="b", repository="https://example.org/b", ca=Place(file=Path("/ca.pem"))),
+    ]
+    secrets = named_secrets(tracks)
+    assert secrets == {("ops", "deploy"), ("ops", "pass"), ("net", "proxy")}
+    made = roles(replace(EVERYWHERE, secrets=secrets), [])
+    rules = {i["metadata"]["namespace"]: i["rules"] for i in made
+             if i["kind"] == "Role" and i["metadata"]["name"] == "keeper-credentials"}  # fmt: skip
+    rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}
+    assert rules == {
+        "net": [{**rule, "resourceNames": ["proxy"]}],
+        "ops": [{**rule, "resourceNames": ["deploy", "pass"]}],
+    }
+
+
+def test_leases_are_named_but_for_their_creation() -> None:
+    made = roles(replace(EVERYWHERE, lease_namespace="ops", leases=("keeper-leader",)), [])
+    named, create = rules_of(made, "Role", "keeper-leader-election")
+    assert (named["resourceNames"], named["verbs"]) == (["keeper-leader"], ["get", "update"])
+    assert ("resourceNames" not in create, create["verbs"]) == (True, ["create"])
