@@ -241,6 +241,6 @@ def _what_next(track: str, result: Result, *, configured: bool) -> str:
             f"remove its ConfigMap, or lightkeeper resume {track} to have everything created again."
         )
     return (
-        f"It stays suspended, because an agent is running that still has it in its configuration: "
-        f"restart that, then run {again} once more to remove the ConfigMap."
+        "It stays suspended, because an agent is running that still has it in its configuration: "
+        f"take it out there, then run {again} once more to remove the ConfigMap."
     )

@@ -16,6 +16,7 @@ from agent.manifest.keys import GroupKind, GroupVersionKind
 from agent.manifest.model import Manifest
 from agent.plan import ordering
 from agent.plan.decide import Policy, reason_to_ignore
+from agent.plan.merge.values import as_map
 from agent.plan.rights import Need
 from agent.plan.strategy import ANNOTATIONS, UpdateStrategy
 from agent.reconcile.inquiry import UnknownKind
@@ -102,16 +103,16 @@ def _to_come(manifests: Iterable[Manifest]) -> Iterator[tuple[GroupKind, Resourc
     for manifest in manifests:
         if manifest.key.group_kind != ordering.CUSTOM_RESOURCE_DEFINITION:
             continue
-        spec = manifest.object()["spec"]
-        names = spec["names"]
-        kind = GroupKind(str(spec["group"]), str(names["kind"]))
+        spec = as_map(manifest.object().get("spec"))
+        names = as_map(spec.get("names"))
+        kind = GroupKind(str(spec.get("group") or ""), str(names.get("kind") or ""))
         yield (
             kind,
             Resource(
                 group=kind.group,
                 version="",
                 kind=kind.kind,
-                plural=str(names["plural"]),
+                plural=str(names.get("plural") or ""),
                 namespaced=spec.get("scope") != "Cluster",
                 verbs=frozenset(),
                 has_status=False,
