@@ -81,6 +81,7 @@ class TrackBuilder:
         verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name, context=context)
         policy = self.policy(track)
         suspension = Suspension()
+        pruner = self._pruner(track, inventory, reporter, measures, suspension)
         objects = ObjectReconciler(
             applier=Applier(
                 requests=self.requests
@@ -107,17 +108,7 @@ class TrackBuilder:
             objects=objects,
             verdicts=verdicts,
             stager=Stager(client=self.client, discovery=self.discovery, objects=objects),
-            pruner=Pruner(
-                client=self.client,
-                discovery=self.discovery,
-                informers=self.informers,
-                owner=str(inventory.owner),
-                policy=policy,
-                limit_percent=track.prune_limit,
-                reporter=reporter,
-                measures=measures,
-                suspension=suspension,
-            ),
+            pruner=pruner,
             reporter=reporter,
             measures=measures,
             signals=self.signals,
@@ -140,4 +131,24 @@ class TrackBuilder:
             agent_namespace=settings.namespace,
             ignored=frozenset(settings.ignore_resources),
             scope=track.scope,
+        )
+
+    def _pruner(
+        self,
+        track: TrackConfig,
+        inventory: Inventory,
+        reporter: Reporter,
+        measures: Measures,
+        suspension: Suspension,
+    ) -> Pruner:
+        return Pruner(
+            client=self.client,
+            discovery=self.discovery,
+            informers=self.informers,
+            owner=str(inventory.owner),
+            policy=self.policy(track),
+            limit_percent=track.prune_limit,
+            reporter=reporter,
+            measures=measures,
+            suspension=suspension,
         )

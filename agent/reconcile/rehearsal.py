@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from agent import __version__
 from agent.aio.inflight import InFlight
 from agent.apply import digestkey
 from agent.apply.desired import Resolver
@@ -30,6 +31,7 @@ from agent.manifest import marks
 from agent.manifest.collection import Collected
 from agent.manifest.keys import GroupKind, JSONObject, ObjectKey
 from agent.manifest.model import Manifest
+from agent.metrics import Metrics
 from agent.plan import ordering
 from agent.plan.change import Action, Outcome
 from agent.plan.ownership import Record, live_digest, project
@@ -179,6 +181,7 @@ async def rehearsing(
                     recorder=EventRecorder(client, instance=""),  # never run: Events stay in it
                     digest_key=digest_key,
                     state_namespace=state_namespace,
+                    metrics=Metrics(version=__version__),  # counted, and shown to nobody
                     signals=_NobodyAsks(client, agent=agent.name, namespace=state_namespace),
                     look_again=lambda track, key: None,
                 )

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
+from agent import __version__
 from agent.aio.concurrent import each
 from agent.apply.inventory import Inventory
 from agent.apply.orphan import Released, orphan
@@ -22,11 +23,13 @@ from agent.kube.informers import Informers
 from agent.kube.resource import Resource
 from agent.manifest import marks
 from agent.manifest.keys import GroupKind, JSONObject
+from agent.metrics import Metrics
 from agent.plan import guard
 from agent.plan.decide import CLUSTER, Policy
 from agent.plan.leftovers import in_git
 from agent.plan.ownership import Record, project
 from agent.reconcile.events import Reporter
+from agent.reconcile.measures import Labels, Measures
 from agent.reconcile.pruning import CONCURRENCY, Owned, Pruned, Pruner
 
 
@@ -79,6 +82,10 @@ async def removing(config: Config, client: Client, inventory: Inventory) -> Asyn
         )
         policy = Policy(agent.namespace, frozenset(agent.ignore_resources), scope=CLUSTER)
         recorder = EventRecorder(client, instance="")  # never run: the command tells it itself
+        owner = inventory.owner
+        labels = Labels(
+            track=owner.track, namespace="", state_namespace=owner.namespace, repository=""
+        )
         pruner = Pruner(
             client=client,
             discovery=discovery,
@@ -87,6 +94,7 @@ async def removing(config: Config, client: Client, inventory: Inventory) -> Asyn
             policy=policy,
             limit_percent=100,
             reporter=Reporter(recorder=recorder, inventory=inventory, repository="", reference=""),
+            measures=Measures(Metrics(version=__version__), labels),
         )
         try:
             yield Removal(client, pruner)

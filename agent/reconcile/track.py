@@ -39,6 +39,7 @@ from agent.reconcile.pruning import Pruner
 from agent.reconcile.signals import SignalWatch, Suspension
 from agent.reconcile.staging import Stager
 from agent.reconcile.status import Findings, TrackStatus
+from agent.reconcile.telling import Teller
 from agent.reconcile.verdicts import Verdicts
 from agent.source.git import GitSource
 from agent.source.snapshot import Snapshot, Trust
@@ -83,12 +84,9 @@ class Track:
         self._suspend = suspend
         self._loader = Loader(parts.source)
         self._findings = Findings()
+        self._teller = Teller(name)
         self._done: str | None = None  # the tree that a pass has brought in step, whole
         self._status_read = False
-        self._fetch_error = ""
-        self._noted: tuple[str, ...] = ()
-        self._told: set[str] = set()
-        self._said: dict[str, str] = {}
         self._inventory_lock = asyncio.Lock()
 
     async def reconcile(self, *, resync: bool = False) -> TrackStatus:
@@ -125,7 +123,7 @@ class Track:
             await self._pass(snapshot, findings, inventory)
         except AgentError as error:
             findings.extra["pass"] = str(error)
-        self._say("pass stopped", findings.extra.get("pass", ""))
+        self._teller.problem("pass stopped", findings.extra.get("pass", ""))
         if self._parts.suspension:
             await self._stand_still()
             return
@@ -170,7 +168,7 @@ class Track:
                 problem = ""
             except AgentError as error:
                 problem = str(error)
-        self._say("status not written", problem)
+        self._teller.problem("status not written", problem)
         self._parts.reporter.flush()
         return not problem
 
@@ -207,12 +205,6 @@ class Track:
         if self._status_read:  # else it would take the place of a status that could not be read
             await self.write_status()
         return self.status
-
-    def _say(self, what: str, problem: str) -> None:
-        """Log a problem when it is new, not at every poll that finds it again."""
-        if problem and problem != self._said.get(what):
-            logger.error(what, extra=log.fields(track=self.name, error=problem))
-        self._said[what] = problem
 
     @property
     def findings(self) -> Findings:
@@ -252,8 +244,8 @@ class Track:
     ) -> None:
         """Carry a pass through; ``inventory`` is what reading it just came to, None if not read."""
         self.status = replace(self.status, suspended="")
-        self._tell_fetch(snapshot)
-        self._tell_notes(snapshot)
+        self._teller.fetch(snapshot)
+        self._teller.notes(snapshot)
         if isinstance(inventory, AgentError):
             raise inventory
         contents = inventory or await self._read_inventory()
@@ -263,7 +255,7 @@ class Track:
             return
         collected = await self._loader.load(snapshot)
         findings.file_errors = collected.errors
-        self._tell_files(collected)
+        self._teller.files(collected)
         resources = await self._resolve({manifest.gvk for manifest in collected.manifests})
         recovered = self._recover(contents)
         before = self.desired
@@ -278,35 +270,6 @@ class Track:
         findings.outcomes = self.outcomes
         if not self._parts.suspension:
             await self._prune_leftovers(findings, collected, contents, wanted)
-
-    def _tell_fetch(self, snapshot: Snapshot) -> None:
-        """Say once that the source cannot be read, and once that it can again."""
-        said, self._fetch_error = self._fetch_error, str(snapshot.error or "")
-        if self._fetch_error and self._fetch_error != said:
-            logger.error(
-                "fetch failed",
-                extra=log.fields(error=self._fetch_error, source=snapshot.trust.name),
-            )
-        elif said and not self._fetch_error:
-            logger.info("fetch works again")
-
-    def _tell_notes(self, snapshot: Snapshot) -> None:
-        """Say once, in one line, what looks like a part of the track and is not."""
-        if snapshot.notes and snapshot.notes != self._noted:
-            listed = "; ".join(status.limited(snapshot.notes, status.NOTES_LIMIT))
-            logger.warning("not everything in git counts", extra=log.fields(notes=listed))
-        self._noted = snapshot.notes
-
-    def _tell_files(self, collected: Collected) -> None:
-        """Say each problem of a file once."""
-        problems = {str(error) for error in collected.errors} | set(collected.warnings)
-        for error in collected.errors:
-            if str(error) not in self._told:
-                logger.error("file not readable", extra=log.fields(error=str(error)))
-        for warning in collected.warnings:
-            if warning not in self._told:
-                logger.warning("doubtful file", extra=log.fields(warning=warning))
-        self._told = problems
 
     async def _read_inventory(self) -> Contents:
         """Read the ConfigMap: approvals are written there, and at first the last status is."""
@@ -387,7 +350,7 @@ class Track:
             findings.prune_errors = ()
             return
         reason = _why_not_prune(findings.snapshot, collected)
-        self._say("nothing is pruned", reason)
+        self._teller.problem("nothing is pruned", reason)
         findings.not_pruned = reason
         if reason:
             return
