@@ -41,6 +41,7 @@ from agent.reconcile.candidates import candidates
 from agent.reconcile.gauges import Gauges
 from agent.reconcile.health import Health
 from agent.reconcile.leadership import Elector
+from agent.reconcile.signals import SignalWatch
 from agent.reconcile.sources import SecretLookup, Sources
 from agent.reconcile.status import TrackStatus
 from agent.reconcile.steering import Steering
@@ -266,7 +267,8 @@ async def _built(
                 state_namespace=state_namespace,
                 metrics=metrics,
             )
-            terms = Terms(builder, sync_period=settings.sync_period, metrics=metrics)
+            hearing = partial(SignalWatch, agent=settings.name, namespace=state_namespace)
+            terms = Terms(builder, hearing, sync_period=settings.sync_period, metrics=metrics)
             electors = candidates(config, client, state_namespace) if elect else {}
             metrics.add(Gauges(metrics, terms, electors))
             try:

@@ -49,6 +49,7 @@ class World:
     environment: dict[str, str] = field(default_factory=dict)
     metrics_address: str = "0"
     health_address: str = "0"
+    interval: str = "1s"
 
     def commit(self, files: dict[str, str], *, remove: tuple[str, ...] = ()) -> str:
         """Commit files, ``NS`` replaced by the namespace."""
@@ -84,7 +85,7 @@ class World:
             "[[track]]",
             'name = "shop"',
             f'repository = "{self.repository or f"file://{self.git.path}"}"',
-            'interval = "1s"',
+            f'interval = "{self.interval}"',
             *self.track,
         ]
         path.write_text("\n".join(lines) + "\n")
