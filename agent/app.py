@@ -186,29 +186,6 @@ async def _stop_at(stop: asyncio.Event, steering: Steering) -> None:
     steering.stop()
 
 
-@asynccontextmanager
-async def _serving(config: Config, agent: Agent) -> AsyncIterator[None]:
-    """Show what the agent is doing: from before the first pass until after the last write."""
-    pulse = Pulse(agent.metrics.event_loop_lag.observe)
-    health = Health(agent.terms, agent.electors, agent.informers, pulse)
-    async with (
-        asyncio.TaskGroup() as tasks,
-        serving(
-            config.agent,
-            client=agent.client,
-            metrics=agent.metrics.page,
-            status=lambda: msgspec.json.encode([t.status for t in agent.terms.tracks.values()]),
-            dead=health.dead,
-            unready=health.unready,
-        ),
-    ):
-        beats = tasks.create_task(forever("pulse", pulse.run), name="pulse")
-        try:
-            yield
-        finally:
-            beats.cancel()
-
-
 async def _campaign(agent: Agent, elector: Elector, steering: Steering) -> None:
     """Work on an elector's tracks whenever it leads; everything written then is under its fence."""
     names = {track.name for track in agent.electors[elector]}
