@@ -28,7 +28,11 @@ class Done:
 
 
 async def lightkeeper(
-    world: World, *arguments: str, answer: str | None = None, **environment: str
+    world: World,
+    *arguments: str,
+    answer: str | None = None,
+    config: str = "lightkeeper.toml",
+    **environment: str,
 ) -> Done:
     """Run a command; with an ``answer`` it has a terminal to read that from."""
     command = [sys.executable, "-m", "agent", *arguments]
@@ -38,7 +42,7 @@ async def lightkeeper(
             os.write(ours, f"{answer}\n".encode())
         done = await asyncio.to_thread(
             subprocess.run,
-            [*command, "-c", str(world.folder / "lightkeeper.toml")],
+            [*command, "-c", str(world.folder / config)],
             stdin=subprocess.DEVNULL if answer is None else theirs,
             env={**os.environ, **environment},
             capture_output=True,
