@@ -149,7 +149,8 @@ async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping
 async def _serving(config: Config, agent: Agent) -> AsyncIterator[None]:
     """Show what the agent is doing: from before the first pass until after the last write."""
     pulse = Pulse(agent.metrics.event_loop_lag.observe)
-    health = Health(agent.terms, agent.electors, agent.informers, pulse)
+    fetch_timeout = config.agent.fetch_timeout
+    health = Health(agent.terms, agent.electors, agent.informers, pulse, fetch_timeout)
     async with (
         asyncio.TaskGroup() as tasks,
         serving(
