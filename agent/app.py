@@ -22,7 +22,7 @@ from agent.apply import digestkey
 from agent.apply.desired import Resolver
 from agent.apply.schemas import Schemas
 from agent.config.live import LiveConfig
-from agent.config.model import Config
+from agent.config.model import Config, ElectionMode
 from agent.config.model import Track as TrackConfig
 from agent.errors import AgentError
 from agent.kube import auth, pod
@@ -149,7 +149,8 @@ async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping
 async def _serving(config: Config, agent: Agent) -> AsyncIterator[None]:
     """Show what the agent is doing: from before the first pass until after the last write."""
     pulse = Pulse(agent.metrics.event_loop_lag.observe)
-    health = Health(agent.terms, agent.electors, agent.informers, pulse)
+    fetch_timeout = config.agent.fetch_timeout
+    health = Health(agent.terms, agent.electors, agent.informers, pulse, fetch_timeout)
     async with (
         asyncio.TaskGroup() as tasks,
         serving(
@@ -188,13 +189,15 @@ async def _stop_at(stop: asyncio.Event, steering: Steering) -> None:
 
 async def _campaign(agent: Agent, elector: Elector, steering: Steering) -> None:
     """Work on an elector's tracks whenever it leads; everything written then is under its fence."""
-    names = {track.name for track in agent.electors[elector]}
+    # One Lease for the agent is the right to write of all tracks, those to come included.
+    a_lease_each = steering.config.leader_election.mode is ElectionMode.TRACK
+    only = {track.name for track in agent.electors[elector]} if a_lease_each else None
 
     async def lead(fence: LeaseFence) -> None:
-        await steering.follow(partial(agent.terms.run, agent.client.under(fence)), only=names)
+        await steering.follow(partial(agent.terms.run, agent.client.under(fence)), only=only)
 
     async def wait() -> None:
-        await steering.follow(partial(stand_by, agent.sources), only=names)
+        await steering.follow(partial(stand_by, agent.sources), only=only)
 
     await elector.run(steering.over, lead=lead, stand_by=wait)
 

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from agent import log
 from agent.aio.inflight import InFlight
@@ -183,8 +184,8 @@ async def stand_by(sources: Sources, tracks: Collection[TrackConfig], stop: asyn
     """
     async with asyncio.TaskGroup() as tasks:
         polls = [
-            tasks.create_task(_keep_warm(track, sources), name=f"mirror {track.name}")
-            for track in tracks
+            tasks.create_task(forever(name, partial(_keep_warm, track, sources)), name=name)
+            for name, track in ((f"mirror {track.name}", track) for track in tracks)
         ]
         await stop.wait()
         for poll in polls:

@@ -263,6 +263,8 @@ class Track:
         self.measures.expect(before, self.desired, snapshot.revision)
         wanted = self._reach(resources)
         async with self._inventory_lock:
+            # What the last pass found must not narrow it again, if this one is cut short.
+            self._findings.reach = None
             contents = await self._parts.inventory.widen(
                 kinds=wanted.kinds | recovered, namespaces=wanted.namespaces
             )
