@@ -111,7 +111,7 @@ async def run_until(
             steering = Steering(config.current)
             config.on_change = steering.change
             try:
-                await _stretch(steering, stop, environment)
+                await _stretch(steering, stop, environment, refused=lambda: config.refused)
             except (AgentError, ExceptionGroup) as error:
                 # What cannot be started is as good as a file that cannot be read.
                 if works is None or steering.begun or (reason := _known(error)) is None:
@@ -123,7 +123,13 @@ async def run_until(
     logger.info("stopped")
 
 
-async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping[str, str]) -> None:
+async def _stretch(
+    steering: Steering,
+    stop: asyncio.Event,
+    environment: Mapping[str, str],
+    *,
+    refused: Callable[[], str],
+) -> None:
     """Work on one configuration until ``stop`` or until it needs everything to be built anew."""
     config = steering.config
     elect = config.leader_election.enabled
@@ -133,6 +139,7 @@ async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping
         asyncio.TaskGroup() as tasks,
     ):
         steering.begun = True
+        agent.metrics.configuration_good.set_function(lambda: 0.0 if refused() else 1.0)
         tracks = len(config.tracks)
         logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=tracks))
         if not elect:

@@ -54,5 +54,7 @@ async def test_a_changed_address_counts_and_one_in_use_is_refused(
         world.config()
         await eventually(lambda: "configuration refused" in caplog.text, within=60)
         await eventually(moved.is_ready, within=60)  # with the file before, as it was
+        page = (await moved.metrics("/metrics")).text
+        assert "lightkeeper_config_last_reload_successful 0.0" in page
     [line] = [r for r in caplog.records if "configuration refused" in r.message]
     assert f"health-bind-address 127.0.0.1:{taken}: cannot" in str(line.__dict__["fields"])
