@@ -18,7 +18,8 @@ PYTHON ?= $(shell for python in python3 python3.11 python3.12 python3.13 python3
 BIN := .venv/bin
 VENV := .venv/.complete
 # Servers the integration tests start for themselves, and the clients that go with them.
-SYSTEM_PACKAGES := openssh-server openssh-client nginx fcgiwrap git openssl tinyproxy microsocks libfaketime prometheus
+SYSTEM_PACKAGES := openssh-server openssh-client nginx fcgiwrap git openssl tinyproxy microsocks libfaketime \
+	gnupg prometheus strace
 # The quick tests first; in one run, so that there is one verdict.
 TEST_FOLDERS := tests/unit $(filter-out tests/unit/ tests/__pycache__/, $(wildcard tests/*/))
 

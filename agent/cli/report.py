@@ -66,6 +66,12 @@ def problems(status: TrackStatus) -> list[str]:
         for condition in status.conditions
         if condition.status == "False" and condition.type in (FETCHED, COLLECTED)
     ]
+    if status.stale_since:
+        unheard = datetime.now(UTC) - datetime.fromisoformat(status.stale_since)
+        lines.append(
+            f"stale: the source last answered at {status.stale_since}, "
+            f"{age(unheard.total_seconds())} ago; nothing is pruned until it answers again"
+        )
     if status.held:
         lines.append(f"deletions held: {status.held}; lightkeeper approve {status.track}")
     return lines

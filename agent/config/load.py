@@ -29,6 +29,7 @@ from agent.config.schema import (
 from agent.config.serving import check_serving
 from agent.config.tables import Reading, Schema, field_name, read, suggest
 from agent.config.values import Fault, Paths, show, type_of
+from agent.config.verify import check_verify
 
 ENVIRONMENT_PREFIX = "LIGHTKEEPER_"
 """Variables that start so and go on with no known key are left alone: Kubernetes itself sets
@@ -134,6 +135,7 @@ def _read_document(
     _check_names(tracks)
     for track in tracks:
         check_credentials(track)
+        check_verify(track)
     return agent, tracks, faults
 
 

@@ -124,6 +124,41 @@ class Proxy(Place):
         return self.dir is not None or bool(self.secret_name and not self.key)
 
 
+class VerifyMode(StrEnum):
+    """What has to be signed; Flux's modes."""
+
+    HEAD = "head"
+    """The commit."""
+    TAG = "tag"
+    """The annotated tag that the reference is; the commit it names needs no signature."""
+    TAG_AND_HEAD = "tag-and-head"
+    """Both."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifyKeys:
+    """Where public keys are that are not in files. One of ``env`` and ``secret_name`` is set."""
+
+    env: str = ""
+    """Name of an environment variable with an armored OpenPGP keyring or lines of SSH keys."""
+    secret_name: str = ""
+    """Name of a Kubernetes Secret, every entry of which has such keys, whatever it is called.
+    Default none."""
+    secret_namespace: str = ""
+    """Namespace of that Secret. Default: the track's own, where its scope is one namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    """Who has to have signed what a track uses."""
+
+    keys: tuple[Path, ...] | VerifyKeys
+    """Files, or folders of files, with public keys, read anew at each poll: OpenPGP keyrings
+    (armored or not), or lines of authorized_keys or allowed_signers. At least one."""
+    mode: VerifyMode = VerifyMode.HEAD
+    """What has to be signed. Default head, the commit."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
     """The ``[agent]`` table: what holds for the process and for all tracks."""
@@ -175,7 +210,9 @@ class Track:
     """Identity, a DNS label, unique in the file: part of the ownership marks of its objects."""
     repository: str
     """URL, as git takes it: https, http, ssh, file, ``user@host:path`` or an absolute path.
-    Never holds a credential."""
+    Never holds a credential. An absolute path is a git bundle, a bare repository, with a
+    ``reference`` a work tree, or else a folder whose files count as they lie on the disk;
+    ``file://`` is always a repository."""
     reference: str = ""
     """Branch, tag, full commit SHA, ref name, or ``semver:`` and a range (``ranges``), of which the
     highest tag is taken. Default "", the remote's default branch."""
@@ -216,6 +253,9 @@ class Track:
     """PEM private key of the client certificate. Default none: it is in the same place."""
     proxy: Proxy | None = None
     """Proxy on the way to the server. Default none: what the environment says."""
+    verify: Verify | None = None
+    """Use only revisions that are signed by one of these keys; anything else is refused and the
+    last good revision stays. Default none: whatever the repository has."""
 
     @property
     def scope_namespace(self) -> str:

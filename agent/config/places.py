@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from agent.config import values
@@ -20,6 +21,8 @@ from agent.config.model import (
     DeployKey,
     Place,
     Proxy,
+    Verify,
+    VerifyKeys,
 )
 from agent.config.repository import transport
 from agent.config.tables import Reading, Schema, read
@@ -37,8 +40,15 @@ _ANSWERS: Final = {
     ),
     **dict.fromkeys(("password", "username", "token", "value", "private-key"), _INLINE),
 }
+_ANSWERS_FOR_KEYS: Final = {
+    **_ANSWERS,
+    "key": "not for public keys, remove it: every entry of the Secret is read",
+    **dict.fromkeys(("file", "dir", "path"), 'for files or folders write keys = ["…"] instead'),
+}
 _BOTH_FOR_KEY: Final = "both SecretName and Key must be set when using DeployKey"
 _BOTH: Final = "both secret-name and key must be set"
+
+_Named = TypeVar("_Named", bound=Place | VerifyKeys)
 
 _OF_SSH: Final = ("passphrase",)
 _OF_APP: Final = ("app-id", "installation-id", "installation-owner", "base-url")
@@ -98,6 +108,27 @@ def proxy(paths: Paths) -> Converter:
     return convert
 
 
+def public_keys(paths: Paths) -> Converter:
+    """Return a converter of ``keys``: a path, a list of paths, or where else public keys are."""
+    listing = values.listing(paths.of_secret, example='["keys/ada.asc"]')
+    schema = {key: _place_schema(paths)[key] for key in ("env", "secret-name", "secret-namespace")}
+
+    def convert(raw: object) -> tuple[Path, ...] | VerifyKeys:
+        if isinstance(raw, dict):
+            found = _read_place(
+                raw, schema, whole=True, both="needs a Secret", unknown=_ANSWERS_FOR_KEYS
+            )
+            return VerifyKeys(**found)
+        if isinstance(raw, str):
+            return (paths.of_secret(raw),)
+        files: tuple[Path, ...] = listing(raw)
+        if not files:
+            raise invalid("empty", "expected the path of at least one file with public keys")
+        return files
+
+    return convert
+
+
 def check_credentials(track: Reading) -> None:
     """Add a fault for each credential that cannot be what the repository's URL asks for.
 
@@ -144,9 +175,22 @@ def settle_namespaces(track: Reading) -> None:
             track.values[_field(name)] = settled
         except Invalid as error:
             track.faults += [Fault(fault.message, (name, *fault.path)) for fault in error.faults]
+    _settle_verify(track, own)
 
 
-def _settled(found: Place, own: str, *, label: str) -> Place:
+def _settle_verify(track: Reading, own: str) -> None:
+    verify = track.values.get("verify")
+    if not isinstance(verify, Verify) or not isinstance(verify.keys, VerifyKeys):
+        return
+    try:
+        keys = _settled(verify.keys, own, label="verify.keys")
+        track.values["verify"] = replace(verify, keys=keys)
+    except Invalid as error:
+        where = ("verify", "keys")
+        track.faults += [Fault(fault.message, (*where, *fault.path)) for fault in error.faults]
+
+
+def _settled(found: _Named, own: str, *, label: str) -> _Named:
     path = ("passphrase", "secret-namespace") if label == "passphrase" else ("secret-namespace",)
     if not found.secret_name:
         return found
@@ -172,12 +216,20 @@ def _place_schema(paths: Paths) -> dict[str, Converter]:
     }
 
 
-def _read_place(raw: object, schema: Schema, *, whole: bool, both: str) -> dict[str, Any]:
+def _read_place(
+    raw: object,
+    schema: Schema,
+    *,
+    whole: bool,
+    both: str,
+    unknown: Mapping[str, str] = _ANSWERS,
+) -> dict[str, Any]:
     """Return what a table says that names exactly one place; raise Invalid.
 
-    ``whole`` allows a Secret without a key; ``both`` is what is said where one of them is missing.
+    ``whole`` allows a Secret without a key; ``both`` is what is said where one of them is missing,
+    ``unknown`` what is said of keys that the table does not have.
     """
-    reading = read(raw, schema, unknown=_ANSWERS)
+    reading = read(raw, schema, unknown=unknown)
     if isinstance(raw, dict) and not (raw and reading.faults):
         reading.faults += _what_is_missing(raw, schema, whole=whole, both=both)
     if reading.faults:

@@ -13,7 +13,7 @@ from agent.config.values import Invalid, has_control, invalid
 
 _SCHEMES = ("https", "http", "ssh", "file")
 _SCP_LIKE = re.compile(r"(?P<user>[^/]*@)?(?P<host>[^/:@\[\]]+|\[[^\]]+\]):(?!:)(?P<path>.+)")
-_EXPECTED = "expected https://host/path, ssh://user@host/path or user@host:path"
+_EXPECTED = "expected https://host/path, ssh://user@host/path, user@host:path or an absolute path"
 _USE_DEPLOY_KEY = "remove it, and name a file or variable that holds it with deploy-key"
 
 

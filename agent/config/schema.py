@@ -11,6 +11,7 @@ from agent.config.repository import repository
 from agent.config.serving import bind_address
 from agent.config.tables import Schema, read
 from agent.config.values import Converter, Invalid, Paths
+from agent.config.verify import verify
 
 AGENT_ALIASES = {"repository-dir": "state-dir"}
 """Other spellings of ``[agent]`` keys, flags and variables; of both, only one may be given."""
@@ -88,6 +89,7 @@ def track_schema(paths: Paths) -> dict[str, Converter]:
         "client-certificate": place,
         "client-key": place,
         "proxy": places.proxy(paths),
+        "verify": verify(paths),
     }
 
 

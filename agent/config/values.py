@@ -24,6 +24,7 @@ from agent.config.model import (
     CredentialType,
     ElectionMode,
     IgnoredResource,
+    VerifyMode,
 )
 from agent.config.pointers import Pointer, why_not_ignorable
 from agent.config.ranges import range_of
@@ -318,6 +319,16 @@ def identity(value: object) -> str:
     if len(given) > _LONGEST_IDENTITY:
         raise invalid("too long", f"at most {_LONGEST_IDENTITY} characters", got=given)
     return given
+
+
+def verify_mode(value: object) -> VerifyMode:
+    """Take the name of what has to be signed, as Flux writes it too (``TagAndHEAD``)."""
+    given = text(value)
+    for mode in VerifyMode:
+        if given.lower().replace("-", "") == mode.value.replace("-", ""):
+            return mode
+    expected = f"expected one of {', '.join(show(mode.value) for mode in VerifyMode)}"
+    raise invalid("not something that can be verified", expected, got=given)
 
 
 def environment_name(value: object) -> str:

@@ -108,6 +108,15 @@ class TrackLoop:
         else:
             self._backoff.reset()
 
+    async def watch(self) -> None:
+        """Ring whenever the source says that it changed; for sources that can."""
+        if (changes := self.track.changes()) is None:
+            await asyncio.Event().wait()
+        else:
+            async with contextlib.aclosing(changes):
+                async for _ in changes:
+                    self.ring()
+
     async def status_writes(self) -> None:
         """Write the status after repairs, at most once every STATUS_PAUSE seconds."""
         while True:
@@ -149,6 +158,7 @@ class Loops:
         for name, loop in self._loops.items():
             work[f"track {name}"] = loop.passes
             work[f"status {name}"] = loop.status_writes
+            work[f"watch {name}"] = loop.watch
         return [tasks.create_task(forever(name, run), name=name) for name, run in work.items()]
 
     def stop(self) -> None:

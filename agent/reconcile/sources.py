@@ -1,12 +1,13 @@
-"""Puts a track's source together: where it is fetched from, and with which credentials."""
+"""Puts a track's source together: where it is fetched from, how to get in, who has to sign."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-from agent.config.model import Agent, CredentialType, DeployKey, Proxy
+from agent.config.model import Agent, CredentialType, DeployKey, Proxy, Verify, VerifyKeys
 from agent.config.model import Place as PlaceConfig
 from agent.config.model import Track as TrackConfig
 from agent.kube.client import Client
@@ -18,6 +19,10 @@ from agent.source.errors import SecretError
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
 from agent.source.githubapp import DEFAULT_BASE_URL, App
+from agent.source.pool import sweep_homedirs
+from agent.source.signatures.material import KeyFiles, KeyMaterial, KeySecret, KeyVariable
+from agent.source.signatures.verifier import Verifier
+from agent.source.sweep import sweep
 from agent.source.url import parse_url
 
 _READERS: Final = {
@@ -69,7 +74,31 @@ class Sources:
             credentials=self.credentials(track),
             timeout=self.settings.fetch_timeout,
             fetcher=self.fetcher,
+            verifier=self.verifier(track.verify) if track.verify else None,
+            agent=self.settings.name,
         )
+
+    def sweep(self, tracks: Iterable[TrackConfig]) -> None:
+        """Take away what others than ``tracks``, and processes that were killed, left on the disk.
+
+        Blocks; once at the start is enough.
+        """
+        tracked = {file for track in tracks for file in self.build(track).record_files}
+        repositories = self.settings.state_dir / "repositories"
+        sweep(repositories, agent=self.settings.name, tracked=tracked)
+        sweep_homedirs(None)
+
+    def verifier(self, verify: Verify) -> Verifier:
+        """Return what checks a track's revisions; a Secret with keys is remembered for it alone."""
+        return Verifier(keys=self._key_material(verify.keys), mode=verify.mode)
+
+    def _key_material(self, keys: tuple[Path, ...] | VerifyKeys) -> KeyMaterial:
+        if not isinstance(keys, VerifyKeys):
+            return KeyFiles(keys)
+        if keys.secret_name:
+            secrets = places.RememberedSecrets(self.secrets)
+            return KeySecret(secrets, keys.secret_namespace, keys.secret_name)
+        return KeyVariable(keys.env, self.environment)
 
     def credentials(self, track: TrackConfig) -> providers.PlacedCredentials:
         """Return what reads a track's credentials; its Secrets are remembered for it alone."""

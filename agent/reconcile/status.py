@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -17,7 +17,7 @@ import msgspec
 from agent.manifest.errors import ManifestError
 from agent.manifest.keys import GroupKind, ObjectKey
 from agent.plan.change import Action, Outcome
-from agent.source.snapshot import Snapshot
+from agent.source.snapshot import Snapshot, Trust
 
 PROBLEMS_LIMIT = 50
 """Problems listed in the status; a ConfigMap holds 1 MiB and a person reads less."""
@@ -27,6 +27,7 @@ HELD_LIMIT = 50
 
 NOTES_LIMIT = 20
 """Notes listed: enough to see what kind of thing is passed over."""
+
 RETRIES_LIMIT = 20
 """Objects listed that are left alone until some time."""
 
@@ -70,10 +71,13 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
 class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     """What is known of a track.
 
-    ``revision`` is for people, ``commit`` whole. ``source`` is ``current``, ``stale``, ``empty``
-    or ``unreadable``. ``problems`` maps a file or object to what is wrong with it. ``held`` says
-    why deletions wait for an approval, ``held_digest`` names their plan, ``held_objects`` them.
-    ``notes`` say what in git looks like a part of the track and is not, which is no problem.
+    ``revision`` is for people, ``commit`` whole; ``verified`` is who signed it, "" where no
+    signature is asked for or none holds. ``source`` is ``current``, ``stale``, ``empty`` or
+    ``unreadable``. ``stale_since`` is when the source last answered, RFC 3339; only set while it is
+    ``stale``, for otherwise it would change with each poll. ``problems`` maps a file or object to
+    what is wrong with it. ``held`` says why deletions wait for an approval, ``held_digest`` names
+    their plan, ``held_objects`` them. ``notes`` say what in git looks like a part of the track and
+    is not, which is no problem.
     ``suspended`` says since when and by whom, "" while the track is kept in step; the rest is then
     what was found last. ``last_handled_reconcile_at`` is the request for a pass that was answered
     last. ``retries`` says, RFC 3339, until when an object is left alone; a failed object that is
@@ -84,7 +88,9 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     repository: str
     revision: str = ""
     commit: str = ""
+    verified: str = ""
     source: str = ""
+    stale_since: str = ""
     discovered: int = 0
     applied: int = 0
     ignored: int = 0
@@ -159,7 +165,9 @@ def derive(findings: Findings, *, previous: TrackStatus, now: str) -> TrackStatu
         repository=previous.repository,
         revision=str(snapshot.revision) if snapshot and snapshot.revision else previous.revision,
         commit=snapshot.revision.commit if snapshot and snapshot.revision else previous.commit,
+        verified=snapshot.verified if snapshot else previous.verified,
         source=_source(snapshot) if snapshot else previous.source,
+        stale_since=_stale_since(snapshot) if snapshot else previous.stale_since,
         held=findings.held,
         held_digest=findings.held_digest,
         held_objects=_held_objects(findings.held_keys),
@@ -177,6 +185,12 @@ def derive(findings: Findings, *, previous: TrackStatus, now: str) -> TrackStatu
 def _source(snapshot: Snapshot) -> str:
     """Say how far the source is trusted; a new and a known revision are the same to a reader."""
     return "current" if snapshot.may_prune else snapshot.trust.value
+
+
+def _stale_since(snapshot: Snapshot) -> str:
+    if snapshot.trust is not Trust.STALE or snapshot.checked_at is None:
+        return ""
+    return datetime.fromtimestamp(snapshot.checked_at, UTC).strftime(TIME_FORMAT)
 
 
 def _counters(findings: Findings, previous: TrackStatus) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -210,6 +210,10 @@ class Track:
     def findings(self) -> Findings:
         """What the last pass found out; not to be modified."""
         return self._findings
+
+    def changes(self) -> AsyncGenerator[None, None] | None:
+        """Yield whenever the source says that it changed; None when it has to be polled."""
+        return self._parts.source.changes()
 
     @property
     def stopped(self) -> bool:

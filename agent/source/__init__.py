@@ -6,13 +6,16 @@ May import: ``manifest``, ``config`` and below.
 Promises: host keys and certificates are verified; every network call has a deadline that holds
 (it is cancelled, or the worker that makes it killed); no checkout, no symlink, no path outside
 ``sub-path``; no credential in an error, a log line or on disk; only a new or unchanged snapshot may
-prune.
+prune; where signatures are asked for, nothing of a revision is used that is not well signed by the
+keys of now.
 
-``git`` decides; ``fetcher`` makes network calls. Refs over http(s) are listed in this process:
-``smarthttp`` asks (``refs``, ``pktline``) by way of ``exchange``, which knows credentials and
-redirects, and ``sessions``, which keeps connections (``tls``, ``proxies``, ``dial``). All else is
-libgit2's, in ``worker`` processes of a ``pool`` (``protocol``), led through a ``gateway`` to
-http(s) and through a ``tunnel`` to ssh behind a proxy. ``mirror`` and ``tree`` read the disk;
-``url``, ``resolve``, ``versions``, ``snapshot`` and ``credentials`` are values; ``libgit`` is the
-one door to pygit2.
+``git`` polls, ``revisions`` judges what came; ``fetcher`` makes network calls. Refs over http(s)
+are listed in this process: ``smarthttp`` asks (``refs``, ``pktline``) by way of ``exchange``, which
+knows credentials and redirects, and ``sessions``, which keeps connections (``tls``, ``proxies``,
+``dial``). All else is libgit2's, in ``worker`` processes of a ``pool`` (``protocol``), led through
+a ``gateway`` to http(s) and through a ``tunnel`` to ssh behind a proxy. What lies at a plain path
+is found out by ``local``, in such a process as well: a ``folder`` or a ``bundle``; ``watch`` hears
+that it changed. ``mirror``, ``objects``, ``tree``, ``durable`` and ``sweep`` read and write the
+disk; ``url``, ``resolve``, ``versions``, ``snapshot`` and ``credentials`` are values;
+``signatures`` says who signed a revision; ``libgit`` is the one door to pygit2.
 """

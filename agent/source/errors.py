@@ -10,11 +10,13 @@
     │   ├── UnexpectedAnswer it answered, but not as git does: an HTTP status, a web page, nonsense
     │   └── ProxyError       the proxy in between cannot be reached, or refuses
     ├── AuthError            credentials, host key or certificate: one side does not trust the other
+    ├── VerificationError    nobody who is trusted signed the revision, or it cannot be told
     ├── ReferenceNotFound    the repository has no such branch, tag, ref or commit
     ├── PathNotFound         the revision has no manifest file under the sub-path
     └── RulesUnreadable      a .sourceignore cannot be read, so which files count is unknown
     CredentialsError         a credential cannot be read; the source turns it into an AuthError
     └── SecretError          ... out of a Kubernetes Secret
+    SignatureError           a signature or the keys are no good; becomes a VerificationError
     MirrorDamaged            the copy on disk is broken; handled by rebuilding it, never shown alone
 
 Every message is ``URL: reason; hint``, the URL without user, password or query.
@@ -93,6 +95,10 @@ class AuthError(SourceError):
     retryable = False
 
 
+class VerificationError(SourceError):
+    """The revision is not signed as the track's ``verify`` asks, so nothing of it is used."""
+
+
 class ReferenceNotFound(SourceError):
     """The repository was reached and has no such reference."""
 
@@ -118,6 +124,18 @@ class CredentialsError(AgentError):
 
 class SecretError(CredentialsError):
     """A Kubernetes Secret cannot be read, or what is in it makes no sense."""
+
+
+class SignatureError(AgentError):
+    """A signature does not hold, or the keys to check it by cannot be used.
+
+    ``reason`` goes on after "it": "it is not signed"; ``hint`` says what to do about it.
+    """
+
+    def __init__(self, reason: str, *, hint: str = "") -> None:
+        super().__init__(f"{reason}; {hint}" if hint else reason)
+        self.reason = reason
+        self.hint = hint
 
 
 class MirrorDamaged(AgentError):

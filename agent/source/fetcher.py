@@ -35,7 +35,16 @@ from agent.source.errors import (
 from agent.source.exchange import Exchange, Remote, proxy_of
 from agent.source.gateway import Passage
 from agent.source.pool import WorkerDied, WorkerPool
-from agent.source.protocol import Answer, Failure, FetchRef, ListRefs, Refs, Request
+from agent.source.protocol import (
+    Answer,
+    Failure,
+    Fetched,
+    FetchRef,
+    ListRefs,
+    Plain,
+    Refs,
+    Request,
+)
 from agent.source.proxies import Proxy
 from agent.source.resolve import Listing, candidates, wanted_commit
 from agent.source.sessions import Sessions
@@ -47,6 +56,12 @@ from agent.source.url import GitUrl
 _HINTS: Final = {
     "auth": CHECK_KEY,
     "unreachable": CHECK_WAY,
+    "local": "check repository, and whether what it is on is mounted",
+    "folder": "it is read again at the next change and the next poll",
+    "bundle": "make it with `git bundle create FILE REF...`, check it with `git bundle verify "
+    "FILE`, and copy it under another name before you rename it into place",
+    "bundle-base": "bring the bundle before it first, or make one with the whole history: "
+    "`git bundle create FILE REF...`",
     "sha-refused": "the server does not have this commit or does not serve commits by id "
     "(uploadpack.allowReachableSHA1InWant); track a branch or a tag instead",
 }
@@ -95,11 +110,18 @@ class Fetcher:
         return self._locks.setdefault(mirror, asyncio.Lock())
 
     async def list_refs(
-        self, url: GitUrl, credentials: Credentials, *, reference: str, deadline: Deadline
+        self,
+        url: GitUrl,
+        credentials: Credentials,
+        *,
+        reference: str,
+        deadline: Deadline,
+        plain: Plain | None = None,
     ) -> Listing:
         """Return the remote's refs that ``reference`` may mean; raise SourceError.
 
-        A full commit id is looked up among what all refs point to.
+        A full commit id is looked up among what all refs point to. ``plain`` is for a URL that is
+        a plain path: the refs of a folder or bundle have ids that ``fetch`` may replace.
         """
         if url.is_http:
             return await self._list_over_http(Remote(url, credentials), reference, deadline)
@@ -110,6 +132,7 @@ class Fetcher:
                 commit=wanted_commit(reference),
                 credentials=way.credentials,
                 timeout=math.ceil(deadline.left()),
+                plain=plain,
             )
             answer = await self._call(request, url, way, deadline)
         if not isinstance(answer, Refs):
@@ -124,10 +147,12 @@ class Fetcher:
         mirror: Path,
         refspec: str,
         deadline: Deadline,
-    ) -> None:
+        plain: Plain | None = None,
+    ) -> bool:
         """Fetch ``refspec`` and no history into ``mirror``; raise SourceError or MirrorDamaged.
 
-        A local repository is fetched whole: libgit2 cannot do otherwise there.
+        A local repository is fetched whole: libgit2 cannot do otherwise there. Returns whether
+        what came is what was listed, though perhaps under another id.
         """
         async with self._way(url, credentials) as way:
             request = FetchRef(
@@ -137,8 +162,10 @@ class Fetcher:
                 depth=0 if url.is_local else 1,
                 credentials=way.credentials,
                 timeout=math.ceil(deadline.left()),
+                plain=plain,
             )
-            await self._call(request, url, way, deadline)
+            answer = await self._call(request, url, way, deadline)
+        return isinstance(answer, Fetched) and answer.as_listed
 
     async def close(self) -> None:
         """Close all connections, kill the workers, wait for their end."""

@@ -1,25 +1,24 @@
 """GitSource: one track's view of one repository.
 
-Duty: poll (list refs; fetch only what moved), fall back to the last good revision on disk, read
-files by blob id. Network calls go through the Fetcher, disk work through the Mirror in a thread;
-this module decides which, and what the outcome is worth.
+Duty: poll (list refs; fetch only what moved), read files by blob id. Network calls go through the
+Fetcher, disk work through the Mirror in a thread; this module decides which, and ``revisions`` what
+the outcome is worth.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import Final
 
-from agent.manifest.errors import IgnoreFileError
-from agent.manifest.ignore import IgnoreRules
-from agent.manifest.paths import clean_sub_path, is_manifest_path
+import msgspec
+
+from agent.manifest.paths import clean_sub_path
 from agent.source.access import Access
 from agent.source.credentials import CredentialProvider, Credentials
 from agent.source.errors import (
@@ -27,27 +26,26 @@ from agent.source.errors import (
     FetchError,
     FetchTimeout,
     MirrorDamaged,
-    PathNotFound,
     ProxyError,
     ReferenceNotFound,
-    RulesUnreadable,
     SourceError,
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
-from agent.source.mirror import Contents, Mirror, Record
+from agent.source.mirror import Mirror
+from agent.source.objects import Record
+from agent.source.protocol import Plain
 from agent.source.resolve import Target, is_range, resolve, wanted_commit
-from agent.source.snapshot import Snapshot, TreeFile, Trust
-from agent.source.tree import Filter
+from agent.source.revisions import Revisions
+from agent.source.signatures.verifier import Verifier
+from agent.source.snapshot import Revision, Snapshot, TreeFile, Trust
 from agent.source.url import GitUrl, parse_url
 from agent.source.versions import why_none
+from agent.source.watch import PathWatch
 
 _log = logging.getLogger(__name__)
 
 _PACK_LIMIT: Final = 50
 """Packs, that is fetches, after which a mirror is repacked."""
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class GitSource:
@@ -56,8 +54,9 @@ class GitSource:
     Tracks of one URL share a mirror under ``state_dir``/repositories. ``reference`` is a tag, a
     branch, a ref's name, a full commit id, a range of versions, or "" for the remote's HEAD.
     ``timeout`` bounds the network side of one poll, in seconds. ``ignore`` are gitignore patterns
-    that win over the repository's own. Raises UnsupportedUrl, manifest's SubPathError, and
-    ValueError for a pattern that is none.
+    that win over the repository's own. ``verifier`` has to find each revision well signed before
+    anything of it is used; None asks for no signature. ``agent`` is the name of whose track it is.
+    Raises UnsupportedUrl, manifest's SubPathError, and ValueError for a pattern that is none.
     """
 
     def __init__(  # noqa: PLR0913 - each is a fact of its own
@@ -71,56 +70,65 @@ class GitSource:
         timeout: float,
         fetcher: Fetcher,
         ignore: Sequence[str] = (),
+        verifier: Verifier | None = None,
+        agent: str = "",
     ) -> None:
         self._url: GitUrl = parse_url(url)
         self._reference = reference
         self._sub_path = clean_sub_path(sub_path)
-        self._wanted = Filter(
-            accept=lambda path: is_manifest_path(path, self._sub_path),
-            rules=IgnoreRules.configured(ignore),
-            identity="\n".join(ignore),
-        )
         self._access = Access(self._url, credentials)
         self._timeout = timeout
         self._fetcher = fetcher
         self._mirror = Mirror(state_dir / "repositories" / self._url.mirror_name())
         self._lock = fetcher.lock(self._mirror.path)
-        self._track = _track_key(reference, self._sub_path)
+        self._revisions = Revisions(
+            self._mirror,
+            url=self.url,
+            reference=reference,
+            sub_path=self._sub_path,
+            ignore=ignore,
+            verifier=verifier,
+            agent=agent,
+        )
+        self._track = self._revisions.track
+        self._on_disk = self._revisions.on_disk
         self._last: Snapshot | None = None
-        self._good: Snapshot | None = None
+        self._checked_at: float | None = None
+        self._came: tuple[str, Record] | None = None
+        self._plain: Plain | None = None
+        if self._url.plain:
+            self._plain = Plain(self._sub_path, has_reference=bool(reference))
 
     @property
     def url(self) -> str:
         """The repository's URL, redacted."""
         return self._url.redacted()
 
+    @property
+    def record_files(self) -> tuple[Path, ...]:
+        """The files that may name the track's last good revision; they need not be there yet."""
+        return self._revisions.record_files
+
     async def poll(self, *, fresh: bool = False) -> Snapshot:
         """Ask the remote, fetch what moved, and say what is there.
 
-        Credentials are remembered as long as polls go well, unless they shall be ``fresh``.
+        Credentials are remembered as long as polls go well, and Secrets with public keys as long
+        as the revision stays, unless they shall be ``fresh``.
         Never raises for what is wrong with the source: it is the snapshot's ``error``, and the
         files are then those of the last good revision (STALE), or none (UNREADABLE, EMPTY).
         """
         try:
             return await self._poll(Deadline.after(self._timeout), fresh=fresh)
         except SourceError as error:
-            good = self._good or await self.last_good()
+            good = await self._revisions.fall_back()
             if good is None:
-                return Snapshot(Trust.UNREADABLE, error=error)
-            return replace(good, trust=Trust.STALE, error=error)
+                return Snapshot(Trust.UNREADABLE, error=error, checked_at=self._checked_at)
+            checked_at = self._checked_at or good.checked_at
+            return replace(good, trust=Trust.STALE, error=error, checked_at=checked_at)
 
     async def last_good(self) -> Snapshot | None:
         """Return the last good revision from disk (STALE), without network; None without one."""
-        try:
-            record = await self._on_disk(self._mirror.recall, self._track)
-            if record is None:
-                return None
-            contents = await self._contents(record.commit, record.reference)
-        except (MirrorDamaged, SourceError) as error:
-            _log.warning("%s: the last good revision cannot be read: %s", self.url, error)
-            return None
-        self._good = _snapshot(Trust.STALE, contents, checked_at=None)
-        return self._good
+        return await self._revisions.last_good()
 
     async def read(self, files: Sequence[TreeFile]) -> dict[str, bytes]:
         """Return the files' contents by blob id; raise FetchError when the mirror lost one.
@@ -137,39 +145,55 @@ class GitSource:
                 hint="it is rebuilt at the next poll",
             ) from damage
 
+    def changes(self) -> AsyncGenerator[None, None] | None:
+        """Yield whenever a poll would find something new; None when only a poll can tell.
+
+        That is for a plain path, which is watched; the interval's polls go on all the same.
+        """
+        if self._plain is None:
+            return None
+        return PathWatch(Path(self._url.path), sub_path=self._sub_path).changes()
+
     async def close(self) -> None:
         """Forget what was read; the workers are the fetcher's, which its owner closes."""
-        self._last = self._good = None
+        self._last = None
+        self._revisions.forget()
 
     async def _poll(self, deadline: Deadline, *, fresh: bool) -> Snapshot:
         credentials = await self._access.begin(deadline, fresh=fresh)
         try:
-            snapshot = await self._look(credentials, deadline)
+            snapshot = await self._look(credentials, deadline, fresh=fresh)
         except (AuthError, ProxyError):
             renewed = await self._access.after_refusal(deadline)
             if renewed is None:
                 raise
-            snapshot = await self._look(renewed, deadline)
+            snapshot = await self._look(renewed, deadline, fresh=fresh)
         self._access.worked()
-        self._last = snapshot
-        if snapshot.may_prune:
-            self._good = snapshot
+        self._last, self._checked_at = snapshot, snapshot.checked_at
+        if snapshot.checked_at is not None:
+            await self._on_disk(self._mirror.answered, self._track, snapshot.checked_at)
         return snapshot
 
-    async def _look(self, credentials: Credentials, deadline: Deadline) -> Snapshot:
+    async def _look(self, credentials: Credentials, deadline: Deadline, *, fresh: bool) -> Snapshot:
         target = await self._resolve(credentials, deadline)
         checked_at = time.time()
+        self._revisions.check_can_be_signed(target.name)
         last = self._last
-        if last is not None and _is_at(last, target):
-            trust = Trust.EMPTY if last.trust is Trust.EMPTY else Trust.UNCHANGED
-            return replace(last, trust=trust, checked_at=checked_at)
+        if last is not None and _is_at(last.revision, target):
+            again = await self._revisions.confirm(last, checked_at=checked_at, fresh=fresh)
+            if again is not None:
+                return again
         credentials = await self._access.for_fetch(deadline)
         async with self._exclusive(deadline):
             return await self._advance(target, credentials, deadline, checked_at)
 
     async def _resolve(self, credentials: Credentials, deadline: Deadline) -> Target:
         listing = await self._fetcher.list_refs(
-            self._url, credentials, reference=self._reference, deadline=deadline
+            self._url,
+            credentials,
+            reference=self._reference,
+            deadline=deadline,
+            plain=self._plain,
         )
         target = resolve(self._reference, listing)
         if target is not None and len(target.commit) == len(wanted_commit(self._reference)) == 64:
@@ -179,7 +203,7 @@ class GitSource:
                 hint="check reference; a commit is named by its full 40-digit id",
             )
         if target is not None:
-            return target
+            return self._as_it_came(target)
         if self._reference in {"", "HEAD"}:
             raise ReferenceNotFound(
                 self.url,
@@ -198,6 +222,13 @@ class GitSource:
             hint="check reference; a commit is named by its full 40-digit id",
         )
 
+    def _as_it_came(self, target: Target) -> Target:
+        """Return a target by the ids that it turned out to have when it was fetched."""
+        if self._came is None or target.commit != self._came[0]:
+            return target
+        listed, record = self._came
+        return replace(target, commit=record.commit, tag=record.tag, listed=listed)
+
     @asynccontextmanager
     async def _exclusive(self, deadline: Deadline) -> AsyncIterator[None]:
         try:
@@ -215,12 +246,16 @@ class GitSource:
     ) -> Snapshot:
         """Bring the mirror to ``target`` and record it; rebuild the mirror once if it is broken."""
         try:
-            return await self._bring(target, credentials, deadline, checked_at)
+            record = await self._bring(self._mirror, target, credentials, deadline)
+            return await self._revisions.judge(record, checked_at=checked_at)
         except MirrorDamaged as damage:
             _log.warning("%s: rebuilding the mirror, it is damaged: %s", self.url, damage)
-        await self._on_disk(self._mirror.discard)
         try:
-            return await self._bring(target, credentials, deadline, checked_at)
+            fresh = await self._on_disk(self._mirror.beside)
+            record = await self._bring(fresh, target, credentials, deadline)
+            # Whatever the revision is worth: if it is refused, it need not be fetched once more.
+            await self._on_disk(self._mirror.replace, fresh)
+            return await self._revisions.judge(record, checked_at=checked_at)
         except MirrorDamaged as damage:
             raise FetchError(
                 self.url,
@@ -229,106 +264,56 @@ class GitSource:
             ) from damage
 
     async def _bring(
-        self, target: Target, credentials: Credentials, deadline: Deadline, checked_at: float
-    ) -> Snapshot:
-        await self._on_disk(self._mirror.prepare)
-        commit = target.commit
-        if not await self._on_disk(self._mirror.holds, commit):
-            commit = await self._fetch(target, credentials, deadline)
-        contents = await self._contents(commit, target.name)
-        if not contents.selection.files:
-            snapshot = _snapshot(Trust.EMPTY, contents, checked_at=checked_at)
-            return replace(snapshot, error=self._nothing_there(contents))
-        previous = await self._on_disk(self._mirror.recall, self._track)
-        record = Record(commit, target.name)
-        if record != previous:
-            await self._on_disk(self._mirror.remember, self._track, record)
-        known = previous is not None and previous.commit == commit
-        trust = Trust.UNCHANGED if known else Trust.NEW
-        return _snapshot(trust, contents, checked_at=checked_at)
-
-    async def _fetch(self, target: Target, credentials: Credentials, deadline: Deadline) -> str:
-        """Fetch the target and return the commit that came, which may be newer than the listing."""
-        await self._on_disk(self._mirror.forget_incoming, self._track)
+        self, mirror: Mirror, target: Target, credentials: Credentials, deadline: Deadline
+    ) -> Record:
+        """Have the mirror hold the target; return what that is by now."""
+        await self._on_disk(mirror.prepare)
+        if await self._on_disk(mirror.holds, target.commit, target.tag):
+            return self._revisions.record(target.commit, target.name, target.tag)
+        await self._on_disk(mirror.forget_incoming, self._track)
         try:
-            await self._fetcher.fetch(
-                self._url,
-                credentials,
-                mirror=self._mirror.path,
-                refspec=f"+{target.source}:{self._mirror.incoming_ref(self._track)}",
-                deadline=deadline,
-            )
+            as_listed = await self._fetch(mirror, target, credentials, deadline)
         except FetchTimeout:
             raise
         except FetchError as error:
-            if not await self._on_disk(self._mirror.is_sound):
+            if not await self._on_disk(mirror.is_sound):
                 raise MirrorDamaged(error.reason) from error
             raise
-        commit = await self._on_disk(self._mirror.incoming, self._track)
-        if commit is None or (wanted_commit(target.name) and commit != target.commit):
+        record = await self._brought(mirror, target)
+        if as_listed:
+            self._came = (target.listed or target.commit, record)
+        if await self._on_disk(mirror.pack_count) > _PACK_LIMIT:
+            await self._on_disk(mirror.repack)
+        return record
+
+    async def _fetch(
+        self, mirror: Mirror, target: Target, credentials: Credentials, deadline: Deadline
+    ) -> bool:
+        listed = target.listed or target.commit
+        return await self._fetcher.fetch(
+            self._url,
+            credentials,
+            mirror=mirror.path,
+            refspec=f"+{target.source}:{mirror.incoming_ref(self._track)}",
+            deadline=deadline,
+            plain=msgspec.structs.replace(self._plain, listed=listed) if self._plain else None,
+        )
+
+    async def _brought(self, mirror: Mirror, target: Target) -> Record:
+        """Return what a fetch brought, which may be newer than the listing."""
+        found = await self._on_disk(mirror.incoming, self._track)
+        by_id = wanted_commit(target.name)
+        if found is None or (by_id and found.commit != target.commit):
             raise ReferenceNotFound(
                 self.url,
                 f"{target.name} is not a commit, or went away while it was fetched",
                 hint="check reference; the next poll tries again",
             )
-        if await self._on_disk(self._mirror.pack_count) > _PACK_LIMIT:
-            await self._on_disk(self._mirror.repack)
-        return commit
-
-    async def _contents(self, commit: str, reference: str) -> Contents:
-        try:
-            return await self._on_disk(
-                self._mirror.contents, commit, self._sub_path, self._wanted, reference=reference
-            )
-        except IgnoreFileError as error:
-            raise RulesUnreadable(
-                self.url,
-                f"commit {commit[:12]}: {error}",
-                hint="until it is mended the last good revision is kept and nothing is deleted",
-            ) from error
-
-    def _nothing_there(self, contents: Contents) -> PathNotFound:
-        why = contents.selection.nothing
-        check = "" if why else "; check sub-path: a folder with .yaml, .yml or .json"
-        return PathNotFound(
-            self.url,
-            f"no files for sub-path {self._sub_path!r} in commit {contents.revision.commit[:12]}"
-            + (f": {why}" if why else ""),
-            hint=f"nothing is deleted for it{check}",
-        )
-
-    async def _on_disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run disk work off the loop; the machine's own failures become a FetchError."""
-        try:
-            return await asyncio.to_thread(call, *args, **kwargs)
-        except OSError as error:
-            raise FetchError(
-                self.url,
-                f"the mirror cannot be used: {error}",
-                hint="check space, permissions and owner of state-dir",
-            ) from error
+        return self._revisions.record(found.commit, target.name, "" if by_id else found.tag)
 
 
-def _is_at(snapshot: Snapshot, target: Target) -> bool:
-    revision = snapshot.revision
-    return (
-        revision is not None
-        and revision.commit == target.commit
-        and revision.reference == target.name
-    )
-
-
-def _snapshot(trust: Trust, contents: Contents, *, checked_at: float | None) -> Snapshot:
-    selection = contents.selection
-    return Snapshot(
-        trust,
-        contents.revision,
-        selection.tree_id,
-        selection.files,
-        checked_at=checked_at,
-        notes=selection.notes,
-    )
-
-
-def _track_key(reference: str, sub_path: str) -> str:
-    return hashlib.sha256(f"{reference}\0{sub_path}".encode()).hexdigest()[:16]
+def _is_at(revision: Revision | None, target: Target) -> bool:
+    if revision is None:
+        return False
+    shown = (revision.commit, revision.reference, revision.tag)
+    return shown == (target.commit, target.name, target.tag)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ca_file", "pygit2", "set_homedir", "set_network_timeout"]
+__all__ = ["ca_file", "pygit2", "set_homedir", "set_network_timeout", "without_fsync"]
 
 _CA_FILES: Final = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
@@ -65,6 +65,16 @@ def set_network_timeout(seconds: float) -> None:
     milliseconds = max(1, int(seconds * 1000))
     pygit2.settings.server_connect_timeout = milliseconds
     pygit2.settings.server_timeout = milliseconds
+
+
+@contextmanager
+def without_fsync() -> Iterator[None]:
+    """Do not wait for the disk, in this process; for files nobody will miss after a power cut."""
+    pygit2.settings.enable_fsync_gitdir(False)
+    try:
+        yield
+    finally:
+        pygit2.settings.enable_fsync_gitdir(True)
 
 
 def _configure() -> None:

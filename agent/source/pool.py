@@ -6,6 +6,7 @@ Knows processes and lines, not repositories.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import signal
@@ -26,6 +27,10 @@ _ANSWER_LIMIT: Final = 64 << 20  # bytes of one answer: some 800,000 refs
 _KILL_SECONDS: Final = 0.5  # a killed process is gone in a millisecond, unless its disk hangs
 _TIMER_SLACK_SECONDS: Final = 0.05  # a timer may fire a little early
 _INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+
+
+_HOMEDIR: Final = "lightkeeper-git-worker-"
+_STARTING_SECONDS: Final = 60.0  # between a folder and its lock there is a moment
 
 
 class WorkerDied(AgentError):
@@ -60,11 +65,36 @@ def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return environment
 
 
+def sweep_homedirs(scratch: Path | None) -> None:
+    """Remove the folders of workers whose agent was killed; a living one holds a lock on its own.
+
+    ``scratch`` is where they are; None is the system's folder for such things.
+    """
+    for folder in Path(scratch or tempfile.gettempdir()).glob(f"{_HOMEDIR}*"):
+        with suppress(OSError):  # locked, somebody else's, or gone
+            if time.time() - folder.lstat().st_mtime > _STARTING_SECONDS:
+                lock = _locked(folder)
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(lock)
+
+
+def _locked(folder: Path) -> int:
+    """Return a descriptor that locks the folder until it is closed; OSError when it is locked."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 class _Worker:
     """One process and its private home folder."""
 
-    def __init__(self, process: asyncio.subprocess.Process, homedir: Path) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, homedir: Path, lock: int) -> None:
         self.process = process
+        self._lock = lock
         self.idle_since = 0.0
         self._homedir = homedir
 
@@ -81,7 +111,8 @@ class _Worker:
 
     @classmethod
     async def _start(cls, scratch: Path | None) -> _Worker:
-        homedir = Path(tempfile.mkdtemp(prefix="git-worker-", dir=scratch))
+        homedir = Path(tempfile.mkdtemp(prefix=_HOMEDIR, dir=scratch))
+        lock = _locked(homedir)
         process = None
         try:
             process = await asyncio.create_subprocess_exec(
@@ -96,7 +127,8 @@ class _Worker:
         finally:
             if process is None:
                 shutil.rmtree(homedir, ignore_errors=True)
-        return cls(process, homedir)
+                os.close(lock)
+        return cls(process, homedir, lock)
 
     async def ask(self, request: protocol.Request) -> protocol.Answer:
         """Send a request and wait for its answer; raise WorkerDied."""
@@ -122,6 +154,9 @@ class _Worker:
         if self.process.stdin is not None:
             self.process.stdin.close()
         shutil.rmtree(self._homedir, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
     async def ended(self) -> None:
         """Return when the killed process is gone, or after half a second."""

@@ -13,10 +13,33 @@ import msgspec
 from agent.source.credentials import Credentials
 from agent.source.resolve import Listing
 
-FailureKind = Literal["auth", "host-key", "unreachable", "sha-refused", "object-format", "mirror"]
+FailureKind = Literal[
+    "auth", "host-key", "unreachable", "sha-refused", "object-format", "mirror",
+    "local", "folder", "bundle", "bundle-base",
+]  # fmt: skip
 """Who said no: the server to us (auth), we to the server (host-key), the network or the server's
 git (unreachable), the server to a fetch by id, libgit2 to the repository's kind of ids
-(object-format), or the repository on our disk."""
+(object-format), or the repository on our disk. The rest is about plain paths: nothing of use there,
+a folder, a bundle, and the commit it builds on."""
+
+
+class Rejected(Exception):
+    """Raised in a worker, also through libgit2's callbacks; it becomes a Failure."""
+
+    def __init__(self, kind: FailureKind, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind
+
+
+class Plain(msgspec.Struct, frozen=True):
+    """Of a URL that is a plain absolute path, what decides how that is read.
+
+    ``listed`` is the id that the listing had for what is fetched, "" in a listing.
+    """
+
+    sub_path: str
+    has_reference: bool
+    listed: str = ""
 
 
 class ListRefs(msgspec.Struct, tag="list", frozen=True):
@@ -30,6 +53,7 @@ class ListRefs(msgspec.Struct, tag="list", frozen=True):
     commit: str
     credentials: Credentials
     timeout: float
+    plain: Plain | None = None
 
 
 class FetchRef(msgspec.Struct, tag="fetch", frozen=True):
@@ -41,6 +65,7 @@ class FetchRef(msgspec.Struct, tag="fetch", frozen=True):
     depth: int
     credentials: Credentials
     timeout: float
+    plain: Plain | None = None
 
 
 class Refs(msgspec.Struct, tag="refs", frozen=True):
@@ -50,7 +75,12 @@ class Refs(msgspec.Struct, tag="refs", frozen=True):
 
 
 class Fetched(msgspec.Struct, tag="fetched", frozen=True):
-    """The answer to FetchRef. A ref the remote does not have is silently not fetched."""
+    """The answer to FetchRef. A ref the remote does not have is silently not fetched.
+
+    ``as_listed``: what came is what was listed, though the listing had another id for it.
+    """
+
+    as_listed: bool = False
 
 
 class Failure(msgspec.Struct, tag="failure", frozen=True):

@@ -28,11 +28,15 @@ class Target:
     """What to fetch: ``source`` is the left side of a refspec (a ref's name or a commit id).
 
     ``name`` is what people are shown: the ref's full name, or the commit id if that was asked for.
+    ``tag`` is the id of the annotated tag that the ref is, "" when it is none. ``listed`` is the id
+    that the listing had where that is another one: of a folder, or of a tag in a bundle.
     """
 
     commit: str
     source: str
     name: str
+    tag: str = ""
+    listed: str = ""
 
 
 def wanted_commit(reference: str) -> str:
@@ -94,6 +98,7 @@ def resolve(reference: str, listing: Listing) -> Target | None:
 
 
 def _target(name: str, listing: Listing) -> Target:
-    commit = listing.refs.get(name + _PEELED, listing.refs[name])
+    found = listing.refs[name]
+    commit = listing.refs.get(name + _PEELED, found)
     shown = listing.head if name == "HEAD" and listing.head else name
-    return Target(commit, name, shown)
+    return Target(commit, name, shown, tag="" if found == commit else found)

@@ -33,7 +33,7 @@ class Revision:
 
     ``reference`` is the ref's full name (``refs/heads/main``), or the commit id where the track
     names a commit. ``committed_at`` is the committer's time, Unix seconds. ``author`` is
-    ``Name <mail>``.
+    ``Name <mail>``. ``tag`` is the id of the annotated tag that the reference is, "" for none.
     """
 
     commit: str
@@ -41,6 +41,7 @@ class Revision:
     committed_at: int
     author: str
     subject: str
+    tag: str = ""
 
     def __str__(self) -> str:
         """Return ``main@392c4fedcf9c``, short enough for a table and a log line."""
@@ -64,9 +65,11 @@ class Snapshot:
 
     ``tree_id`` is the id of the sub-path's tree, and of the ignore rules from outside of it where
     there are any: the same id means the same files, whatever else the commit changed. ``error``
-    says why the trust is less than it could be. ``checked_at`` is when the source last answered,
-    Unix seconds; None when this process never reached it. ``notes`` are for people: what looks
-    like a part of the track and is not, submodules and symlinks.
+    says why the trust is less than it could be. ``checked_at`` is when the source last said what
+    it has (NEW, UNCHANGED or EMPTY), Unix seconds; it outlives the process with the last good
+    revision, and is None when there was no answer yet. ``notes`` are for people: what looks like a
+    part of the track and is not, submodules and symlinks. ``verified`` says who signed the
+    revision, "" where nobody asks.
     """
 
     trust: Trust
@@ -76,6 +79,7 @@ class Snapshot:
     error: SourceError | None = None
     checked_at: float | None = None
     notes: tuple[str, ...] = ()
+    verified: str = ""
 
     @property
     def may_prune(self) -> bool:

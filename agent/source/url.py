@@ -27,7 +27,8 @@ class GitUrl:
     """A parsed repository URL.
 
     ``path`` starts with a slash except in the scp-like form, where it may be relative to the
-    user's home. ``user`` and ``password`` are what the URL carries, percent-decoded.
+    user's home. ``user`` and ``password`` are what the URL carries, percent-decoded. ``plain``
+    says that it was written as an absolute path, which need not be a repository.
     """
 
     scheme: str
@@ -36,6 +37,7 @@ class GitUrl:
     path: str
     user: str = ""
     password: str = field(default="", repr=False)
+    plain: bool = False
 
     @property
     def is_ssh(self) -> bool:
@@ -54,7 +56,7 @@ class GitUrl:
 
     def redacted(self) -> str:
         """Return the URL without user and password, for people."""
-        return self._text(user="")
+        return self.path if self.plain else self._text(user="")
 
     def for_transport(self) -> str:
         """Return the URL for libgit2: never a password, a user only where ssh needs one."""
@@ -87,10 +89,10 @@ class GitUrl:
 
 def parse_url(text: str) -> GitUrl:
     """Parse a repository URL as git reads it; raise UnsupportedUrl with the reason."""
+    if text.startswith("/") and text.isprintable():
+        return GitUrl("file", "", None, _trimmed(text), plain=True)
     if not text or any(character.isspace() or not character.isprintable() for character in text):
         raise _refused(text, "a repository URL must not be empty or contain spaces")
-    if text.startswith("/"):
-        return GitUrl("file", "", None, _trimmed(text))
     if "://" in text:
         return _parse_with_scheme(text)
     match = _SCP_LIKE.fullmatch(text)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from agent.source import libgit
+from agent.source import libgit, local
 from agent.source.credentials import Credentials
 from agent.source.libgit import pygit2
 from agent.source.protocol import (
@@ -30,6 +30,7 @@ from agent.source.protocol import (
     FetchRef,
     ListRefs,
     Refs,
+    Rejected,
     Request,
     decode_request,
     encode,
@@ -42,14 +43,6 @@ _REFUSED_IDS = (
     "unexpected packet type",
     "target oid for the reference doesn't exist",  # of a local repository
 )
-
-
-class _Rejected(Exception):
-    """Raised inside a libgit2 callback; comes out of the libgit2 call unchanged."""
-
-    def __init__(self, kind: FailureKind, reason: str) -> None:
-        super().__init__(reason)
-        self.kind = kind
 
 
 class _Callbacks(pygit2.RemoteCallbacks):
@@ -68,13 +61,13 @@ class _Callbacks(pygit2.RemoteCallbacks):
     ) -> pygit2.Keypair:
         """Return what to show; libgit2 asks again for ever when the server refuses it."""
         if self._shown:
-            raise _Rejected(
+            raise Rejected(
                 "auth", f"the server refused the SSH key for user {self._given.username!r}"
             )
         self._shown = True
         secret = self._given.secret.decode(errors="surrogateescape")
         if not allowed_types & pygit2.enums.CredentialType.SSH_KEY:
-            raise _Rejected("auth", "the server accepts no public keys")
+            raise Rejected("auth", "the server accepts no public keys")
         return pygit2.KeypairFromMemory(self._given.username, None, secret, self._given.passphrase)
 
     def certificate_check(
@@ -86,7 +79,7 @@ class _Callbacks(pygit2.RemoteCallbacks):
         """Return libgit2's verdict; without this method pygit2 accepts any ssh host key."""
         if valid:
             return True
-        raise _Rejected("host-key", f"the host key of {os.fsdecode(host)} is not in known_hosts")
+        raise Rejected("host-key", f"the host key of {os.fsdecode(host)} is not in known_hosts")
 
 
 def serve(requests: queue.SimpleQueue[bytes], answers: BinaryIO, *, homedir: Path) -> None:
@@ -105,7 +98,7 @@ def answer(request: Request, *, homedir: Path) -> Answer:
         if isinstance(request, ListRefs):
             return _list(request)
         return _fetch(request)
-    except _Rejected as error:
+    except Rejected as error:
         return Failure(error.kind, str(error))
     except (pygit2.GitError, ValueError, OSError, KeyError) as error:
         told = error.args[0] if error.args else type(error).__name__  # str(KeyError) is quoted
@@ -114,6 +107,8 @@ def answer(request: Request, *, homedir: Path) -> Answer:
 
 
 def _list(request: ListRefs) -> Answer:
+    if request.plain and (there := local.listing(request, request.plain)) is not None:
+        return Refs(_wanted(there, request))
     if request.url.startswith("/") and not os.path.isdir(request.url):
         # libgit2 would say "unsupported URL protocol".
         return Failure("unreachable", "there is no such folder")
@@ -122,14 +117,24 @@ def _list(request: ListRefs) -> Answer:
     head = ""
     for found in remote.list_heads(callbacks=_Callbacks(request.credentials)):
         name = found.name or ""
-        if name.startswith(request.prefixes) or str(found.oid) == request.commit:
-            refs[name] = str(found.oid)
+        refs[name] = str(found.oid)
         if name == "HEAD":
             head = found.symref_target or ""
-    return Refs(Listing(refs, head))
+    return Refs(_wanted(Listing(refs, head), request))
+
+
+def _wanted(listing: Listing, request: ListRefs) -> Listing:
+    refs = {
+        name: found
+        for name, found in listing.refs.items()
+        if name.startswith(request.prefixes) or found == request.commit
+    }
+    return Listing(refs, listing.head)
 
 
 def _fetch(request: FetchRef) -> Answer:
+    if request.plain and local.fetch(request, request.plain):
+        return Fetched(as_listed=True)
     try:
         mirror = pygit2.Repository(request.mirror)
     except pygit2.GitError as error:
@@ -182,6 +187,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--homedir", type=Path, required=True)
     arguments = parser.parse_args(argv)
     _die_with_parent()
+    # Sent when somebody opens a file for writing just while ``folder`` asks whether anybody has.
+    signal.signal(signal.SIGIO, signal.SIG_IGN)
     libgit.set_homedir(arguments.homedir)
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()

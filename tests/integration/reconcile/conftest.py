@@ -30,8 +30,8 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 class World:
     """What a test about the agent needs.
 
-    ``settings`` are lines of ``[agent]``, ``track`` lines of the one ``[[track]]``; ``git`` is the
-    repository's upstream, ``repository`` another URL for it than its folder's. Manifests say
+    ``git`` is the repository's upstream, ``repository`` what the track names in its place.
+    ``settings`` are lines of ``[agent]``, ``track`` lines of the one ``[[track]]``. Manifests say
     ``NS`` where the test's own namespace belongs.
     """
 

@@ -24,6 +24,9 @@ from agent.config.model import (
     Place,
     Proxy,
     Track,
+    Verify,
+    VerifyKeys,
+    VerifyMode,
 )
 from agent.config.pointers import Pointer
 from agent.config.schema import AGENT_ALIASES, TRACK_REQUIRED, agent_schema, track_schema
@@ -72,7 +75,7 @@ def test_the_example_has_every_key_and_no_other(section: tuple[str], model: type
 def test_the_example_explains_each_key_before_it() -> None:
     lines = EXAMPLE.read_text().splitlines()
     for before, line in pairwise(lines):
-        if re.match(r"#[a-z-]+ = |deploy-key|known-hosts|ca = |client-|proxy", line):
+        if re.match(r"#[a-z-]+ = |deploy-key|known-hosts|ca = |client-|proxy|verify", line):
             assert before.startswith("# "), line
 
 
@@ -103,7 +106,9 @@ def test_a_configuration_can_be_written_back_as_it_was() -> None:
                 ignore_fields=(
                     IgnoredFields(kind="Node", pointers=(Pointer(("spec", "a/b")),), name="n"),
                 ),
+                verify=Verify(keys=(Path("/ada.asc"),), mode=VerifyMode.TAG),
             ),
+            Track(name="u", repository="/r", verify=Verify(keys=VerifyKeys(env="SIGNERS"))),
         ),
     )
     written = exported(config)
@@ -119,4 +124,6 @@ def test_a_configuration_can_be_written_back_as_it_was() -> None:
     assert track["ca"] is None
     assert track["proxy"] == {"url": "http://proxy:3128"}
     assert track["ignore"] == ["docs/", "!*.json"]
+    assert track["verify"] == {"keys": ["/ada.asc"], "mode": "tag"}
+    assert written["track"][1]["verify"] == {"keys": {"env": "SIGNERS"}, "mode": "head"}
     assert track["ignore-fields"] == [{"kind": "Node", "pointers": ["/spec/a~1b"], "name": "n"}]

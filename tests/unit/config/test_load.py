@@ -18,6 +18,8 @@ from agent.config.model import (
     Place,
     Proxy,
     Track,
+    Verify,
+    VerifyMode,
 )
 from agent.config.pointers import Pointer
 from tests.unit.config.files import TRACK, loaded, problems
@@ -56,6 +58,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         prune-limit = "7%"
         deploy-key = { env = "KEY" }
         known-hosts.file = "/hosts"
+        verify = { keys = "signers.asc", mode = "TagAndHEAD" }
         [[track]]
         name = "b"
         repository = "https://example.org/r"
@@ -64,6 +67,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         client-certificate = { secret-name = "tls", key = "tls.crt" }
         client-key = { secret-name = "tls", secret-namespace = "shop", key = "tls.key" }
         proxy = { secret-name = "proxy" }
+        verify.keys = ["~/keys", "/keys"]
         [[track.ignore-fields]]
         kind = "Deployment.apps"
         namespace = "shop"
@@ -100,6 +104,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             prune_limit=7,
             deploy_key=DeployKey(env="KEY"),
             known_hosts=Place(file=Path("/hosts")),
+            verify=Verify(keys=(tmp_path / "signers.asc",), mode=VerifyMode.TAG_AND_HEAD),
         ),
         Track(
             name="b",
@@ -110,6 +115,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             client_certificate=Place(secret_name="tls", secret_namespace="shop", key="tls.crt"),
             client_key=Place(secret_name="tls", secret_namespace="shop", key="tls.key"),
             proxy=Proxy(secret_name="proxy", secret_namespace="shop"),
+            verify=Verify(keys=(Path("/home/me/keys"), Path("/keys"))),
             ignore_fields=(
                 IgnoredFields(
                     kind="Deployment.apps",

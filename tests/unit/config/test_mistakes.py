@@ -196,6 +196,54 @@ TRACK_MISTAKES = {
         'known-hosts = { env = "A", file = "b" }',
         ".known-hosts: needs exactly one of file, env and secret-name",
     ),
+    "verify no table": ('verify = "a.asc"', ".verify: not a table (got a string)"),
+    "verify by nobody": (
+        'verify = { mode = "tag" }',
+        ".verify.keys: missing, and it has no defaul",
+    ),
+    "verify by no file": ("verify = { keys = [] }", ".verify.keys: empty, expected the path of at"),
+    "verify by a number": ("verify = { keys = 5 }", ".verify.keys: not a list (got 5), expected o"),
+    "second file no path": (
+        'verify = { keys = ["a", ""] }',
+        ".verify.keys[1]: empty, expected a path",
+    ),
+    "private key to verify by": (
+        'verify = { keys = "-----BEGIN PGP PRIVATE KEY BLOCK----- hunter2" }',
+        ".verify.keys: not a path, expected a file's; never write the secret itself here",
+    ),
+    "verify by no variable": (
+        "verify = { keys = {} }",
+        ".verify.keys: needs exactly one of env and secret-name",
+    ),
+    "verify by two places": (
+        'verify = { keys = { env = "A", secret-name = "s", secret-namespace = "n" } }',
+        ".verify.keys: needs exactly one of env and secret-name",
+    ),
+    "verify by a part of a Secret": (
+        'verify = { keys = { secret-name = "s", secret-namespace = "n", key = "ada.asc" } }',
+        ".verify.keys.key: not for public keys, remove it: every entry of the Secret is read",
+    ),
+    "verify by no Secret": (
+        'verify = { keys = { secret-namespace = "n" } }',
+        ".verify.keys: needs a Secret: secret-name is missing",
+    ),
+    "verify by a file in a table": (
+        'verify = { keys = { file = "ada.asc" } }',
+        '.verify.keys.file: for files or folders write keys = ["…"] instead',
+    ),
+    "verify what": (
+        'verify = { keys = "a", mode = "branch" }',
+        '.verify.mode: not something that can be verified (got "branch"), expected one of "head", '
+        '"tag", "tag-and-head"',
+    ),
+    "verify a tag, name none": (
+        'verify = { keys = "a", mode = "tag" }',
+        '.verify.mode: "tag" asks for a signed tag, but reference is the default branch: name the',
+    ),
+    "verify a tag, name a commit": (
+        f'verify = {{ keys = "a", mode = "tag-and-head" }}\nreference = "{"a" * 40}"',
+        '.verify.mode: "tag-and-head" asks for a signed tag, but reference is a commit: name the ',
+    ),
     "one rule": (
         'ignore-fields = { kind = "ConfigMap", pointers = ["/data"] }',
         ".ignore-fields: not a list (got a table), expected one such as [{ kind = ",
@@ -265,6 +313,13 @@ NAMESPACES = {
     "host keys": ('known-hosts = { secret-name = "s", key = "k" }', "c.toml:4: track[0].known-hosts"
                   ".secret-namespace: no SecretNamespace set for known-hosts: the track is not of "
                   "one namespace, name it"),
+    "signers": ('verify = { keys = { secret-name = "s" } }', "c.toml:4: track[0].verify.keys"
+                ".secret-namespace: no SecretNamespace set for verify.keys: the track is not of "
+                "one namespace, name it"),
+    "others' signers": ('scope = "shop"\nverify = { keys = { secret-name = "s", secret-namespace = '
+                        '"ops" } }', "c.toml:5: track[0].verify.keys.secret-namespace: the "
+                        "verify.keys namespace must match GitTrack namespace or be empty: the "
+                        'scope of the track is "shop"'),
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from agent.manifest.keys import ObjectKey
 from agent.plan.change import Action, Outcome
 from agent.reconcile import status
 from agent.reconcile.status import Findings, TrackStatus, derive
-from agent.source.errors import FetchError
+from agent.source.errors import FetchError, VerificationError
 from agent.source.snapshot import Revision, Snapshot, Trust
 
 NOW, LATER = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
@@ -82,6 +82,26 @@ def test_a_step_that_was_not_reached_is_unknown_and_not_true() -> None:
     assert states(found) == ["False", "Unknown", "Unknown", "Unknown"]
     assert (found.discovered, found.in_sync) == (2, 2), "the counters of the last pass stay"
     assert found.revision == before.revision
+
+
+def test_the_signer_is_that_of_the_revision_that_was_seen_last() -> None:
+    signed = replace(GOOD, verified="SSH SHA256:x by ada")
+    before = derive(replace(whole(), snapshot=signed), previous=EMPTY, now=NOW)
+    assert before.verified == "SSH SHA256:x by ada"
+    assert derive(Findings(), previous=before, now=LATER).verified == before.verified
+    refused = Snapshot(Trust.UNREADABLE, error=VerificationError("u", "revoked"))
+    assert derive(Findings(snapshot=refused), previous=before, now=LATER).verified == ""
+
+
+def test_a_stale_source_tells_since_when_and_a_current_one_does_not() -> None:
+    error = FetchError("https://example.org/r", "refused")
+    stale = Snapshot(Trust.STALE, REVISION, "tree", error=error, checked_at=1_767_225_600.75)
+    found = derive(Findings(snapshot=stale), previous=EMPTY, now=LATER)
+    assert (found.source, found.stale_since) == ("stale", "2026-01-01T00:00:00Z")
+    assert derive(Findings(snapshot=stale), previous=found, now="later") == found
+    assert derive(Findings(), previous=found, now=LATER).stale_since == found.stale_since
+    current = derive(Findings(snapshot=replace(GOOD, checked_at=1.0)), previous=found, now=LATER)
+    assert (current.source, current.stale_since) == ("current", "")
 
 
 def test_a_broken_file_is_a_problem_under_its_own_name() -> None:

@@ -27,7 +27,9 @@ _LISTING = Listing(
     ("reference", "expected"),
     [
         pytest.param("main", Target(_MAIN, "refs/heads/main", "refs/heads/main"), id="branch"),
-        pytest.param("v1", Target(_OLD, "refs/tags/v1", "refs/tags/v1"), id="tag-beats-branch"),
+        pytest.param(
+            "v1", Target(_OLD, "refs/tags/v1", "refs/tags/v1", _TAG), id="tag-beats-branch"
+        ),
         pytest.param("light", Target(_OLD, "refs/tags/light", "refs/tags/light"), id="light-tag"),
         pytest.param(
             "team/shop", Target(_OTHER, "refs/heads/team/shop", "refs/heads/team/shop"), id="slash"

@@ -37,7 +37,14 @@ from agent.source.url import GitUrl, parse_url
         ),
         pytest.param("http://[::1]:8080/app", GitUrl("http", "::1", 8080, "/app"), id="http-ipv6"),
         pytest.param("file:///srv/my%20app", GitUrl("file", "", None, "/srv/my app"), id="file"),
-        pytest.param("/srv/app.git", GitUrl("file", "", None, "/srv/app.git"), id="path"),
+        pytest.param(
+            "/srv/app.git", GitUrl("file", "", None, "/srv/app.git", plain=True), id="path"
+        ),
+        pytest.param(
+            "/home/ada/My Folder/",
+            GitUrl("file", "", None, "/home/ada/My Folder", plain=True),
+            id="path-with-a-space",
+        ),
     ],
 )
 def test_a_url_is_read_as_git_reads_it(text: str, expected: GitUrl) -> None:
@@ -85,7 +92,7 @@ def test_a_url_that_is_not_offered_is_refused_with_the_reason(text: str, reason:
             "https://example.org/app",
             id="https-token-as-user",
         ),
-        pytest.param("/srv/app", "file:///srv/app", "/srv/app", id="path"),
+        pytest.param("/srv/app", "/srv/app", "/srv/app", id="path"),
     ],
 )
 def test_neither_people_nor_libgit2_are_given_a_password(

@@ -36,7 +36,7 @@ def test_the_highest_tag_in_the_range_is_taken(reference: str, tag: str) -> None
 
 def test_an_annotated_tag_is_peeled() -> None:
     refs = {"refs/tags/v1.0.0": "a" * 40, "refs/tags/v1.0.0^{}": "b" * 40}
-    expected = Target("b" * 40, "refs/tags/v1.0.0", "refs/tags/v1.0.0")
+    expected = Target("b" * 40, "refs/tags/v1.0.0", "refs/tags/v1.0.0", tag="a" * 40)
     assert resolve("semver:1.x", Listing(refs)) == expected
 
 

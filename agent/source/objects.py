@@ -1,0 +1,111 @@
+"""Revisions as objects of a git repository: commits, and the annotated tags that lead to them.
+
+Synchronous; works on a repository that is open, and lets through what pygit2 raises for objects
+that are missing or broken: the mirror knows what that means. Never writes but a pack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from agent.source.errors import MirrorDamaged
+from agent.source.libgit import pygit2
+from agent.source.snapshot import Revision
+
+
+class Record(msgspec.Struct, frozen=True):
+    """The last good revision of a track: commit id and the remote ref's full name.
+
+    ``tag`` is the id of the annotated tag that the ref is, "" when it is none. ``agent`` is the
+    name of the agent whose track it is, which alone may forget it.
+    """
+
+    commit: str
+    reference: str
+    tag: str = ""
+    agent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a ref leads to: a commit, by way of annotated tags, outermost first."""
+
+    commit: str
+    tags: tuple[str, ...] = ()
+
+    @property
+    def tag(self) -> str:
+        """The id of the annotated tag that the ref is, "" when it is none."""
+        return self.tags[0] if self.tags else ""
+
+
+def own(repository: pygit2.Repository, *, below: str) -> Iterator[Found]:
+    """Yield what the refs ``below`` lead to; those that lead to no commit are nothing to us."""
+    for name in repository.references:
+        if name.startswith(below):
+            found = peel(repository, str(repository.references[name].target))
+            if found is not None:
+                yield found
+
+
+def peel(repository: pygit2.Repository, object_id: str) -> Found | None:
+    """Follow annotated tags to their commit; None when they lead to something else."""
+    tags: list[str] = []
+    found = repository[object_id]
+    while isinstance(found, pygit2.Tag):
+        tags.append(str(found.id))
+        found = repository[found.target]
+    return Found(str(found.id), tuple(tags)) if isinstance(found, pygit2.Commit) else None
+
+
+def named(repository: pygit2.Repository, record: Record) -> Found:
+    """Return a record's revision with the whole chain of its tags; raise MirrorDamaged."""
+    found = peel(repository, record.tag or record.commit)
+    if found is None or (found.commit, found.tag) != (record.commit, record.tag):
+        raise MirrorDamaged(f"{record.tag or record.commit} does not lead to {record.commit}")
+    return found
+
+
+def commit_of(repository: pygit2.Repository, commit: str) -> pygit2.Commit:
+    """Return a commit by its id; raise MirrorDamaged when it is something else."""
+    found = repository[commit]
+    if not isinstance(found, pygit2.Commit):
+        raise MirrorDamaged(f"{commit} is not a commit")
+    return found
+
+
+def blob_of(repository: pygit2.Repository, blob_id: str) -> bytes:
+    """Return a file's content by its id; raise MirrorDamaged when it is something else."""
+    found = repository[blob_id]
+    if not isinstance(found, pygit2.Blob):
+        raise MirrorDamaged(f"{blob_id} is not a file")
+    return found.data
+
+
+def revision_of(commit: pygit2.Commit, record: Record) -> Revision:
+    """Return a recorded commit as it is shown to people."""
+    name = commit.author.raw_name.decode(errors="replace")
+    email = commit.author.raw_email.decode(errors="replace")
+    message = commit.raw_message.decode(errors="replace").strip()
+    return Revision(
+        commit=str(commit.id),
+        reference=record.reference,
+        committed_at=commit.commit_time,
+        author=f"{name} <{email}>",
+        subject=message.partition("\n")[0].rstrip(),
+        tag=record.tag,
+    )
+
+
+def write_pack(repository: pygit2.Repository, folder: Path, wanted: Iterable[Found]) -> None:
+    """Write the files of these commits, and the tags that lead there, but no history."""
+    builder = pygit2.PackBuilder(repository)
+    for found in wanted:
+        builder.add_recur(pygit2.Oid(hex=found.commit))
+        for tag in found.tags:
+            builder.add(pygit2.Oid(hex=tag))
+    builder.write(folder)
