@@ -22,7 +22,7 @@ from agent.apply import digestkey
 from agent.apply.desired import Resolver
 from agent.apply.schemas import Schemas
 from agent.config.live import LiveConfig
-from agent.config.model import Config
+from agent.config.model import Config, ElectionMode
 from agent.config.model import Track as TrackConfig
 from agent.errors import AgentError
 from agent.kube import auth, pod
@@ -41,6 +41,7 @@ from agent.reconcile.candidates import candidates
 from agent.reconcile.gauges import Gauges
 from agent.reconcile.health import Health
 from agent.reconcile.leadership import Elector
+from agent.reconcile.signals import SignalWatch
 from agent.reconcile.sources import SecretLookup, Sources
 from agent.reconcile.status import TrackStatus
 from agent.reconcile.steering import Steering
@@ -110,7 +111,7 @@ async def run_until(
             steering = Steering(config.current)
             config.on_change = steering.change
             try:
-                await _stretch(steering, stop, environment)
+                await _stretch(steering, stop, environment, refused=lambda: config.refused)
             except (AgentError, ExceptionGroup) as error:
                 # What cannot be started is as good as a file that cannot be read.
                 if works is None or steering.begun or (reason := _known(error)) is None:
@@ -122,7 +123,13 @@ async def run_until(
     logger.info("stopped")
 
 
-async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping[str, str]) -> None:
+async def _stretch(
+    steering: Steering,
+    stop: asyncio.Event,
+    environment: Mapping[str, str],
+    *,
+    refused: Callable[[], str],
+) -> None:
     """Work on one configuration until ``stop`` or until it needs everything to be built anew."""
     config = steering.config
     elect = config.leader_election.enabled
@@ -133,6 +140,7 @@ async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping
     ):
         await asyncio.to_thread(agent.sources.sweep, config.tracks)
         steering.begun = True
+        agent.metrics.configuration_good.set_function(lambda: 0.0 if refused() else 1.0)
         tracks = len(config.tracks)
         logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=tracks))
         if not elect:
@@ -143,6 +151,30 @@ async def _stretch(steering: Steering, stop: asyncio.Event, environment: Mapping
         await steering.over.wait()
         stopping.cancel()
         logger.info("stopping" if stop.is_set() else "starting anew with another configuration")
+
+
+@asynccontextmanager
+async def _serving(config: Config, agent: Agent) -> AsyncIterator[None]:
+    """Show what the agent is doing: from before the first pass until after the last write."""
+    pulse = Pulse(agent.metrics.event_loop_lag.observe)
+    fetch_timeout = config.agent.fetch_timeout
+    health = Health(agent.terms, agent.electors, agent.informers, pulse, fetch_timeout)
+    async with (
+        asyncio.TaskGroup() as tasks,
+        serving(
+            config.agent,
+            client=agent.client,
+            metrics=agent.metrics.page,
+            status=lambda: msgspec.json.encode([t.status for t in agent.terms.tracks.values()]),
+            dead=health.dead,
+            unready=health.unready,
+        ),
+    ):
+        beats = tasks.create_task(forever("pulse", pulse.run), name="pulse")
+        try:
+            yield
+        finally:
+            beats.cancel()
 
 
 def _known(error: AgentError | ExceptionGroup[Exception]) -> AgentError | None:
@@ -163,38 +195,17 @@ async def _stop_at(stop: asyncio.Event, steering: Steering) -> None:
     steering.stop()
 
 
-@asynccontextmanager
-async def _serving(config: Config, agent: Agent) -> AsyncIterator[None]:
-    """Show what the agent is doing: from before the first pass until after the last write."""
-    pulse = Pulse(agent.metrics.event_loop_lag.observe)
-    health = Health(agent.terms, agent.electors, agent.informers, pulse)
-    async with (
-        asyncio.TaskGroup() as tasks,
-        serving(
-            config.agent,
-            client=agent.client,
-            metrics=agent.metrics.page,
-            status=lambda: msgspec.json.encode([t.status for t in agent.terms.tracks.values()]),
-            dead=health.dead,
-            unready=health.unready,
-        ),
-    ):
-        beats = tasks.create_task(forever("pulse", pulse.run), name="pulse")
-        try:
-            yield
-        finally:
-            beats.cancel()
-
-
 async def _campaign(agent: Agent, elector: Elector, steering: Steering) -> None:
     """Work on an elector's tracks whenever it leads; everything written then is under its fence."""
-    names = {track.name for track in agent.electors[elector]}
+    # One Lease for the agent is the right to write of all tracks, those to come included.
+    a_lease_each = steering.config.leader_election.mode is ElectionMode.TRACK
+    only = {track.name for track in agent.electors[elector]} if a_lease_each else None
 
     async def lead(fence: LeaseFence) -> None:
-        await steering.follow(partial(agent.terms.run, agent.client.under(fence)), only=names)
+        await steering.follow(partial(agent.terms.run, agent.client.under(fence)), only=only)
 
     async def wait() -> None:
-        await steering.follow(partial(stand_by, agent.sources), only=names)
+        await steering.follow(partial(stand_by, agent.sources), only=only)
 
     await elector.run(steering.over, lead=lead, stand_by=wait)
 
@@ -244,7 +255,8 @@ async def _built(
                 state_namespace=state_namespace,
                 metrics=metrics,
             )
-            terms = Terms(builder, sync_period=settings.sync_period, metrics=metrics)
+            hearing = partial(SignalWatch, agent=settings.name, namespace=state_namespace)
+            terms = Terms(builder, hearing, sync_period=settings.sync_period, metrics=metrics)
             electors = candidates(config, client, state_namespace) if elect else {}
             metrics.add(Gauges(metrics, terms, electors))
             try:

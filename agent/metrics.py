@@ -69,6 +69,12 @@ class Metrics:
             registry=self._registry,
         )
         info.labels(version, platform.python_version()).set(1)
+        self.configuration_good = Gauge(
+            "lightkeeper_config_last_reload_successful",
+            "Whether the configuration's file, as it is now, is in force.",
+            registry=self._registry,
+        )
+        self.configuration_good.set(1)
 
     def _make_loops(self) -> None:
         self._reconciles = Counter(

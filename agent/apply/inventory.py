@@ -10,7 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 
+import msgspec
+
 from agent import __version__
+from agent.apply.signals import APPROVED, REQUESTED, SUSPENDED, Signals
 from agent.kube.client import Client
 from agent.kube.errors import Conflict, NotFound
 from agent.kube.eventseries import ObjectReference
@@ -24,7 +27,6 @@ ID_LABEL = "applyset.kubernetes.io/id"
 TOOLING = "applyset.kubernetes.io/tooling"
 KINDS = "applyset.kubernetes.io/contains-group-kinds"
 NAMESPACES = "applyset.kubernetes.io/additional-namespaces"
-APPROVED = "lightkeeper.dev/approved"
 
 CONFIG_MAPS = Resource(
     group="",
@@ -44,7 +46,7 @@ class Contents:
 
     kinds: frozenset[GroupKind] = frozenset()
     namespaces: frozenset[str] = frozenset()
-    approved: str = ""
+    signals: Signals = field(default_factory=Signals)
     data: dict[str, str] = field(default_factory=dict)
     resource_version: str = ""
 
@@ -128,9 +130,46 @@ class Inventory:
         For the command line; unlike the rest it does not mind the agent's writes in between: an
         approval that comes too late names a plan that is not held any more.
         """
+        await self._annotate(APPROVED, digest)
+
+    async def suspend(self, since: str) -> None:
+        """Write down that the track stands still; ``since`` says since when and by whom.
+
+        Makes the ConfigMap where there is none yet. Raises PlanError, KubeError.
+        """
+        if (await self.read()).resource_version:
+            await self._annotate(SUSPENDED, since)
+            return
+        body = self._render(Contents())
+        body["metadata"]["annotations"][SUSPENDED] = since
+        await self._client.create(CONFIG_MAPS, body, namespace=self.namespace)
+
+    async def resume(self) -> None:
+        """Take a suspension back. Raises KubeError."""
+        await self._annotate(SUSPENDED, None)
+
+    async def request(self, token: str) -> None:
+        """Ask for a pass now; the status answers with ``token``. Raises KubeError."""
+        await self._annotate(REQUESTED, token)
+
+    async def remove(self) -> None:
+        """Delete the ConfigMap that was read last. Raises Conflict when it changed, KubeError."""
+        known = self._known
+        if known is None or not known.resource_version:
+            return
+        await self._client.delete(
+            CONFIG_MAPS,
+            namespace=self.namespace,
+            name=self.name,
+            uid=self._uid,
+            resource_version=known.resource_version,
+        )
+        self._known = Contents()
+
+    async def _annotate(self, name: str, value: str | None) -> None:
         await self._client.patch(
             CONFIG_MAPS,
-            {"metadata": {"annotations": {APPROVED: digest}}},
+            {"metadata": {"annotations": {name: value}}},
             namespace=self.namespace,
             name=self.name,
             content_type=_MERGE_PATCH,
@@ -158,6 +197,9 @@ class Inventory:
         raise PlanError(f"{self.owner}: the inventory changes all the time")
 
     async def _write(self, known: Contents, wanted: Contents) -> Contents:
+        if self._client.dry_run:  # the namespace may not be there, and the answer says nothing new
+            self._known = wanted
+            return wanted
         body = self._render(wanted)
         # Whatever comes of the write, what is known is no longer certain.
         self._known = None
@@ -206,10 +248,30 @@ class Inventory:
         return Contents(
             kinds=frozenset(map(GroupKind.parse, _split(annotations.get(KINDS)))),
             namespaces=frozenset(_split(annotations.get(NAMESPACES))),
-            approved=str(annotations.get(APPROVED) or ""),
+            signals=Signals.of(live),
             data=dict(live.get("data") or {}),
             resource_version=str(metadata["resourceVersion"]),
         )
+
+
+async def tracks_in(client: Client, *, agent: str, namespace: str) -> list[str]:
+    """Return the names of an agent's tracks that have an inventory. Raises KubeError."""
+    names: list[str] = []
+    cont = ""
+    while True:
+        page = await client.list_page(
+            CONFIG_MAPS,
+            namespace=namespace,
+            selector=f"{marks.AGENT}={agent},{ID_LABEL}",
+            cont=cont,
+        )
+        for raw in page.items or []:
+            name = str(msgspec.json.decode(raw)["metadata"]["name"])
+            if name.startswith(f"{agent}."):
+                names.append(name.removeprefix(f"{agent}."))
+        cont = page.metadata.cont
+        if not cont:
+            return names
 
 
 def _split(text: str | None) -> list[str]:

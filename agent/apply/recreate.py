@@ -40,7 +40,8 @@ async def recreate(
         resource_version=live["metadata"]["resourceVersion"],
         propagation="Foreground",
     )
-    await _until_gone(requests, desired, uid=live["metadata"]["uid"])
+    if not requests.client.dry_run:
+        await _until_gone(requests, desired, uid=live["metadata"]["uid"])
     try:
         return await requests.create(desired, body)
     except KubeError as error:

@@ -71,10 +71,15 @@ class Requests:
         try:
             result = await self.patch(desired, patch, dry_run=True)
         except BadRequest as error:
-            if "dry" in error.message.lower():  # a webhook with side effects refuses dry-runs
+            if refuses_dry_run(error):
                 return False
             raise
         return is_same(desired, result, live)
+
+
+def refuses_dry_run(error: BadRequest) -> bool:
+    """Tell whether a dry-run was refused as such: a webhook with side effects does."""
+    return "dry" in error.message.lower()
 
 
 def is_same(desired: Desired, one: JSONObject, other: JSONObject) -> bool:

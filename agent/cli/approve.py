@@ -7,9 +7,7 @@ the plan that was shown: if git or the cluster changes in between, it releases n
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,12 +21,6 @@ if TYPE_CHECKING:
 
 class NotApproved(AgentError):
     """Nothing was approved: nothing is held, it is another plan, or the person said no."""
-
-
-class NobodyToAsk(AgentError):
-    """There is no terminal to ask at, and no --yes."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +47,38 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Show what is held, ask, approve, and return 0. Raises AgentError when it is not approved."""
     from agent.cli import cluster
-    from agent.config.durations import format_duration
 
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     track = cluster.track_of(config, args.track)
-    held = asyncio.run(_read(config, track))
+    held = cluster.run(_read(config, track))
     _check(held, track=track.name, wanted=args.plan)
     as_json = args.output == "json"
     if not (as_json and args.yes):
         _show(held, aside=as_json)
     if held.approved != held.plan:
         if not args.yes:
-            _ask()
-        asyncio.run(_approve(config, track, held.plan))
+            options.confirm("Approve?", otherwise="not approved; the deletions stay held")
+        cluster.run(_approve(config, track, held.plan))
     if as_json:
         output.write_json(_result(held))
     else:
-        interval = format_duration(track.interval)
-        output.write(
-            f"Approved plan {held.plan}; the agent carries it out at its next poll ({interval})."
-        )
+        output.write(f"Approved plan {held.plan}; a running agent carries it out now.")
     return 0
 
 
 async def _read(config: Config, track: Track) -> _Held:
     from agent.cli import cluster
 
-    async with cluster.inventory_of(config, track) as inventory:
-        contents, found = await cluster.read_status(inventory)
-    return _Held(found, contents.approved)
+    async with cluster.connected(config) as there:
+        contents, found = await cluster.read_status(there.inventory(track.name))
+    return _Held(found, contents.signals.approved)
 
 
 async def _approve(config: Config, track: Track, plan: str) -> None:
     from agent.cli import cluster
 
-    async with cluster.inventory_of(config, track) as inventory:
-        await inventory.approve(plan)
+    async with cluster.connected(config) as there:
+        await there.inventory(track.name).approve(plan)
 
 
 def _check(held: _Held, *, track: str, wanted: str | None) -> None:
@@ -112,16 +100,6 @@ def _show(held: _Held, *, aside: bool) -> None:
     for name in held.status.held_objects:
         say(f"  {name}")
     output.flush()
-
-
-def _ask() -> None:
-    """Ask the person. Raises NotApproved for a no, NobodyToAsk when nobody is there."""
-    if not sys.stdin.isatty():
-        raise NobodyToAsk("this is no terminal, so nobody can be asked; approve with --yes")
-    sys.stderr.write("Approve? [y/N] ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-        raise NotApproved("not approved; the deletions stay held")
 
 
 def _result(held: _Held) -> dict[str, object]:

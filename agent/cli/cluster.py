@@ -1,4 +1,4 @@
-"""The way of short commands to the cluster: the track they mean, its ConfigMap, its status.
+"""The way of short commands to the cluster: the tracks they mean, their ConfigMaps, their status.
 
 Must not start any part of the agent: no watch, no git, nothing that outlives the command.
 """
@@ -6,19 +6,26 @@ Must not start any part of the agent: no watch, no git, nothing that outlives th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+import getpass
+import socket
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
-from agent.apply.inventory import Contents, Inventory
+from agent.apply.inventory import Contents, Inventory, tracks_in
 from agent.config.model import Config, Track
 from agent.errors import AgentError
 from agent.kube import auth, pod
 from agent.kube.client import Client
+from agent.kube.errors import Forbidden
 from agent.kube.transport import Transport
 from agent.reconcile import status
 from agent.reconcile.status import TrackStatus
+
+T = TypeVar("T")
 
 
 class UnknownTrack(AgentError):
@@ -29,6 +36,40 @@ class UnknownTrack(AgentError):
 
 class NoStatus(AgentError):
     """The cluster has no status of a track, so no agent has worked on it, or elsewhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A connection to the cluster, and whose tracks are meant there."""
+
+    client: Client
+    agent: str
+    namespace: str
+
+    def inventory(self, track: str) -> Inventory:
+        """Return the inventory of a track, unread."""
+        return Inventory(self.client, agent=self.agent, track=track, namespace=self.namespace)
+
+    async def tracks(self) -> list[str]:
+        """Return the tracks that have a ConfigMap; none where they may not be listed."""
+        try:
+            return await tracks_in(self.client, agent=self.agent, namespace=self.namespace)
+        except Forbidden:
+            return []
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work``; an AgentError out of its task groups comes out as itself."""
+    try:
+        return asyncio.run(work)
+    except BaseExceptionGroup as group:
+        known = group.subgroup(AgentError)
+        if known is None:
+            raise
+        error: BaseException = known
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from group
 
 
 def with_kubeconfig(config: Config, environment: Mapping[str, str]) -> Config:
@@ -49,8 +90,8 @@ def track_of(config: Config, name: str) -> Track:
 
 
 @asynccontextmanager
-async def inventory_of(config: Config, track: Track) -> AsyncIterator[Inventory]:
-    """Connect to the cluster for the length of a block and give the track's inventory.
+async def connected(config: Config, *, dry_run: bool = False) -> AsyncIterator[Cluster]:
+    """Connect to the cluster for the length of a block; with ``dry_run`` no write is for real.
 
     Raises AuthError when there is no way to the cluster.
     """
@@ -58,7 +99,7 @@ async def inventory_of(config: Config, track: Track) -> AsyncIterator[Inventory]
     namespace = agent.state_namespace or await asyncio.to_thread(pod.namespace)
     access = await auth.load(kubeconfig=str(agent.kubeconfig or ""), context=agent.context)
     async with Transport(access) as transport:
-        yield Inventory(Client(transport), agent=agent.name, track=track.name, namespace=namespace)
+        yield Cluster(Client(transport, dry_run=dry_run), agent.name, namespace)
 
 
 async def read_status(inventory: Inventory) -> tuple[Contents, TrackStatus]:
@@ -75,3 +116,12 @@ async def read_status(inventory: Inventory) -> tuple[Contents, TrackStatus]:
             "with another name or state-namespace than this configuration says"
         )
     return contents, found
+
+
+def since() -> str:
+    """Return what a suspension says of itself: the time, RFC 3339, and who asks, if known."""
+    try:
+        who = f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):  # no such user, in a container
+        who = socket.gethostname()
+    return f"since {datetime.now(UTC).strftime(status.TIME_FORMAT)} by {who}"

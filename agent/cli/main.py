@@ -32,8 +32,16 @@ class Command(NamedTuple):
 
 COMMANDS = (
     Command("run", "keep the cluster as the repositories say", "agent.cli.run"),
+    Command("plan", "show what a pass would do, without doing it", "agent.cli.plan"),
+    Command("status", "show how the tracks stand", "agent.cli.status"),
+    Command("why", "say why an object is as it is", "agent.cli.why"),
     Command("approve", "let held deletions happen", "agent.cli.approve"),
     Command("healthcheck", "ask the running agent whether it is well", "agent.cli.healthcheck"),
+    Command("suspend", "have tracks stand still", "agent.cli.suspend"),
+    Command("resume", "end a suspension", "agent.cli.resume"),
+    Command("reconcile", "have the agent make a pass now", "agent.cli.reconcile"),
+    Command("delete", "end a track and delete what it owns", "agent.cli.delete"),
+    Command("rbac", "print the least rights this configuration needs", "agent.cli.rbac"),
     Command("validate", "check the configuration and show it", "agent.cli.validate"),
     Command("version", "print the version", "agent.cli.version"),
 )

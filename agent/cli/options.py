@@ -7,16 +7,19 @@ them, so that a flag, a variable and the file are read by the same rules.
 from __future__ import annotations
 
 import argparse
+import logging
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from agent import log
+from agent.errors import AgentError
 
 if TYPE_CHECKING:
     from agent.config.errors import ConfigError
-    from agent.config.model import Config
+    from agent.config.model import Config, Track
 
 CONFIG_VARIABLE = "LIGHTKEEPER_CONFIG"
 DEFAULT_PATHS = (Path("lightkeeper.toml"), Path("/etc/lightkeeper/config.toml"))
@@ -61,6 +64,22 @@ _LOG_FLAGS: Mapping[str, tuple[tuple[str, ...], str]] = {
 }
 
 _DEST = "agent."  # keeps `--namespace` apart from a command's own argument of that name
+
+
+class BadUsage(AgentError):
+    """Arguments that do not go together."""
+
+    exit_code = 2
+
+
+class NobodyToAsk(AgentError):
+    """There is no terminal to ask at, and no --yes."""
+
+    exit_code = 2
+
+
+class Declined(AgentError):
+    """The person was asked, and did not say yes."""
 
 
 def add_global_options(parser: argparse.ArgumentParser, *, suppress: bool = False) -> None:
@@ -114,6 +133,39 @@ def add_output_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
 
 
+def add_tracks(parser: argparse.ArgumentParser, *, what: str) -> None:
+    """Add ``TRACK...`` and ``--all``, of which exactly one has to be given; see ``tracks``."""
+    parser.add_argument("tracks", nargs="*", metavar="TRACK", help=what)
+    parser.add_argument("--all", action="store_true", help="every track of the configuration")
+
+
+def tracks(args: argparse.Namespace, config: Config) -> list[Track]:
+    """Return the tracks that the arguments name, each once; all of them for ``--all``.
+
+    Raises UnknownTrack, and BadUsage when neither or both are given.
+    """
+    from agent.cli.cluster import track_of
+
+    if bool(args.tracks) == args.all:
+        raise BadUsage("name at least one TRACK, or all of them with --all")
+    if args.all:
+        return list(config.tracks)
+    return [track_of(config, name) for name in dict.fromkeys(args.tracks)]
+
+
+def confirm(question: str, *, otherwise: str) -> None:
+    """Ask the person. Raises Declined with ``otherwise`` for anything but a yes.
+
+    Raises NobodyToAsk when nobody is there.
+    """
+    if not sys.stdin.isatty():
+        raise NobodyToAsk("this is no terminal, so nobody can be asked; say it with --yes")
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise Declined(otherwise)
+
+
 def configure_log(args: argparse.Namespace, *, environment: Mapping[str, str] = os.environ) -> None:
     """Set up logging as flags, LIGHTKEEPER_LOG_LEVEL and LIGHTKEEPER_LOG_FORMAT say.
 
@@ -133,6 +185,12 @@ def configure_log(args: argparse.Namespace, *, environment: Mapping[str, str] = 
         format=cast(log.Format, chosen["log-format"]),
         colour=colour,
     )
+
+
+def quiet(args: argparse.Namespace, *, environment: Mapping[str, str] = os.environ) -> None:
+    """Switch the log off unless a level was asked for: the command tells everything itself."""
+    if not (args.log_level or environment.get("LIGHTKEEPER_LOG_LEVEL")):
+        logging.disable(logging.CRITICAL)
 
 
 def given_flags(args: argparse.Namespace) -> dict[str, Any]:

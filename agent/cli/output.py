@@ -7,11 +7,18 @@ what it is given.
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from agent.errors import AgentError
+
+COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1", "dim": "2"}
+"""What ``paint`` knows, by its code (ECMA-48, SGR)."""
+
+_PAINT = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class OutputError(AgentError):
@@ -32,15 +39,46 @@ def write_json(value: object) -> None:
 def write_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows in columns, as kubectl does: upper-case header, three spaces between."""
     table = [[title.upper() for title in header], *([*row] for row in rows)]
-    widths = [max(len(row[column]) for row in table) for column in range(len(header))]
+    widths = [max(_width(row[column]) for row in table) for column in range(len(header))]
     for row in table:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        cells = (f"{c}{' ' * (width - _width(c))}" for c, width in zip(row, widths, strict=True))
         write("   ".join(cells).rstrip())
+
+
+def paint(text: str, colour: str) -> str:
+    """Return the text in a colour of COLOURS where stdout is a terminal that wants it, else as is.
+
+    ``NO_COLOR`` (no-color.org) and ``TERM=dumb`` switch it off.
+    """
+    environment = os.environ
+    dull = environment.get("NO_COLOR") or environment.get("TERM") == "dumb"
+    if not text or dull or not sys.stdout.isatty():
+        return text
+    return f"\x1b[{COLOURS[colour]}m{text}\x1b[0m"
+
+
+def _width(cell: str) -> int:
+    return len(_PAINT.sub("", cell))
 
 
 def complain(text: str) -> None:
     """Print a message for the person."""
     sys.stderr.write(text + "\n")
+
+
+@contextmanager
+def progress(what: str) -> Iterator[None]:
+    """Say on a terminal what is being waited for, and wipe it away at the end."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    sys.stderr.write(f"{what} …")
+    sys.stderr.flush()
+    try:
+        yield
+    finally:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
 
 
 def flush() -> None:

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from agent.cli import options, output
-from agent.errors import AgentError
 
 if TYPE_CHECKING:
     from agent.config.model import Config
     from agent.reconcile.status import TrackStatus
-
-T = TypeVar("T")
 
 NOT_IN_SYNC = 1
 
@@ -42,40 +38,25 @@ def run(args: argparse.Namespace) -> int:
     config = load()
     if not args.once:
         live = LiveConfig(options.config_path(args), load, current=config)
-        _plainly(app.run(live, os.environ))
+        cluster.run(app.run(live, os.environ))
         return 0
-    statuses = _plainly(app.run_once(config, os.environ))
+    statuses = cluster.run(app.run_once(config, os.environ))
     _report(statuses, as_json=args.output == "json")
-    return 0 if all(status.ready for status in statuses) else NOT_IN_SYNC
-
-
-def _plainly(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work``; an AgentError out of its task groups comes out as itself."""
-    import asyncio
-
-    try:
-        return asyncio.run(work)
-    except BaseExceptionGroup as group:
-        known = group.subgroup(AgentError)
-        if known is None:
-            raise
-        error: BaseException = known
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from group
+    in_sync = all(status.ready and not status.suspended for status in statuses)
+    return 0 if in_sync else NOT_IN_SYNC
 
 
 def _report(statuses: list[TrackStatus], *, as_json: bool) -> None:
     """Print how each track stands, then what is wrong with it."""
-    if as_json:
-        from msgspec import to_builtins
+    from agent.cli import report
 
-        output.write_json([to_builtins(status) for status in statuses])
+    if as_json:
+        output.write_json([report.as_json(status) for status in statuses])
         return
     header = ("track", "revision", "discovered", "applied", "ignored", "in sync", "ready")
     output.write_table(header, [_row(status) for status in statuses])
     for status in statuses:
-        for problem in problems(status):
+        for problem in report.problems(status):
             output.complain(f"{status.track}: {problem}")
 
 
@@ -83,33 +64,3 @@ def _row(status: TrackStatus) -> tuple[str, ...]:
     counters = (status.discovered, status.applied, status.ignored, status.in_sync)
     ready = "True" if status.ready else "False"
     return (status.track, status.revision or "-", *map(str, counters), ready)
-
-
-def problems(status: TrackStatus) -> list[str]:
-    """Return what keeps a track from being ready, a line each."""
-    lines = [f"{place}: {reason}" for place, reason in status.problems.items()]
-    lines += [
-        condition.message
-        for condition in status.conditions
-        if condition.status == "False" and condition.type == "FilesFetched"
-    ]
-    if status.stale_since:
-        lines.append(
-            f"stale: the source last answered at {status.stale_since}, {_age(status)} ago; "
-            "nothing is pruned until it answers again"
-        )
-    if status.held:
-        lines.append(f"deletions held: {status.held}; lightkeeper approve {status.track}")
-    return lines
-
-
-def _age(status: TrackStatus) -> str:
-    """Return how long the source has not answered, as kubectl shows ages: its largest unit."""
-    from datetime import UTC, datetime
-
-    since = datetime.fromisoformat(status.stale_since)
-    seconds = max(0, int((datetime.now(UTC) - since).total_seconds()))
-    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"

@@ -232,6 +232,9 @@ class Track:
     prune_limit: int = 50
     """Percent, 0 to 100: a pass that would delete a larger share of what the track owns is held
     until somebody approves. Default 50, which stops an emptied folder and not a clean-up."""
+    suspend: bool = False
+    """Stand still: nothing is fetched, applied, put back or deleted. Default false, as Flux'
+    ``spec.suspend``; ``lightkeeper suspend`` does the same without a change of the file."""
     adopt: bool = False
     """Take over objects that another track, agent or tool (Flux, Argo CD, Helm, another ApplySet)
     manages. Default false: the first owner keeps them, and they are reported as ignored."""

@@ -78,6 +78,7 @@ def track_schema(paths: Paths) -> dict[str, Converter]:
         "scope": values.scope,
         "prune": values.boolean,
         "prune-limit": values.percent,
+        "suspend": values.boolean,
         "adopt": values.boolean,
         "ignore-fields": values.listing(
             _ignored_fields, example='[{ kind = "…", pointers = ["…"] }]'

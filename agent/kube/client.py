@@ -48,15 +48,20 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Client:
-    """The verbs, on one transport and in one lane of it."""
+    """The verbs, on one transport and in one lane of it.
 
-    def __init__(self, transport: Transport, *, lane: Lane = LANE) -> None:
+    With ``dry_run`` every write is one, of whichever verb.
+    """
+
+    def __init__(self, transport: Transport, *, lane: Lane = LANE, dry_run: bool = False) -> None:
         self._transport = transport
         self._lane = lane
+        self.dry_run = dry_run
 
     def under(self, fence: Fence, *, urgent: bool = False) -> Client:
         """Return a client of the same server whose writes are sent under another fence."""
-        return Client(self._transport, lane=Lane(fence, urgent=urgent))
+        lane = Lane(fence, urgent=urgent)
+        return Client(self._transport, lane=lane, dry_run=self.dry_run)
 
     @property
     def host(self) -> str:
@@ -142,6 +147,9 @@ class Client:
             "kind": "DeleteOptions",
             "propagationPolicy": propagation,
             "preconditions": preconditions,
+            # The server reads options from the body or else from the query. The latter is for
+            # whoever reads an audit log.
+            **({"dryRun": ["All"]} if self.dry_run else {}),
         }
         await self._write(
             "DELETE", resource.path(namespace=namespace, name=name), body=_encode(options)
@@ -216,7 +224,7 @@ class Client:
         return await self._transport.request(
             method,
             path,
-            params=params,
+            params={**(params or {}), **({"dryRun": "All"} if self.dry_run else {})},
             body=body,
             headers={"Content-Type": content_type},
             lane=self._lane,

@@ -9,6 +9,7 @@ seconds a group version, so a CRD and its custom resources in one commit converg
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -76,6 +77,23 @@ class Discovery:
                 return found
         return None
 
+    async def named(self, text: str) -> list[Resource]:
+        """Return the kinds a person may mean by this, likeliest first, each in its best version.
+
+        Groups that cannot be asked now are left out. See ``Resource.is_called``.
+        """
+        known = await self._loaded()
+        wanted = [(group, version) for group, vs in known.versions.items() for version in vs]
+        await asyncio.gather(*(self._try_to_read(known, gv) for gv in wanted))
+        order = {group_version: number for number, group_version in enumerate(wanted)}
+        found: dict[GroupKind, Resource] = {}
+        for resource in sorted(
+            known.resources.values(), key=lambda r: order.get((r.group, r.version), len(order))
+        ):
+            if resource.is_called(text):
+                found.setdefault(resource.group_kind, resource)
+        return list(found.values())
+
     def forget(self, group: str) -> None:
         """Ask for this group again at the next question: a CRD of it came, went or changed."""
         if self._known is None:
@@ -109,6 +127,13 @@ class Discovery:
             else:
                 known.versions.update(_classic_groups(answer))
         return known
+
+    async def _try_to_read(self, known: _Known, wanted: GroupVersion) -> None:
+        if any((gvk.group, gvk.version) == wanted for gvk in known.resources):
+            return
+        with contextlib.suppress(KubeError):
+            async with self._reading.hold(wanted):
+                await self._read_group_version(known, wanted)
 
     async def _read_group_version(self, known: _Known, wanted: GroupVersion) -> None:
         group, version = wanted
@@ -163,6 +188,7 @@ def _classic_resources(group: str, version: str, answer: JSONObject) -> Iterable
             namespaced=bool(entry.get("namespaced")),
             verbs=frozenset(entry.get("verbs") or ()),
             has_status=f"{plural}/status" in with_status,
+            short_names=tuple(map(str, entry.get("shortNames") or ())),
         )
 
 
@@ -189,4 +215,5 @@ def _aggregated_resource(group: str, version: str, entry: dict[str, Any]) -> Res
         namespaced=entry.get("scope") == "Namespaced",
         verbs=frozenset(entry.get("verbs") or ()),
         has_status=any(sub.get("subresource") == "status" for sub in subresources),
+        short_names=tuple(map(str, entry.get("shortNames") or ())),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from agent.manifest.keys import GroupKind, GroupVersionKind
@@ -22,6 +22,17 @@ class Resource:
     namespaced: bool
     verbs: frozenset[str]
     has_status: bool
+    short_names: tuple[str, ...] = field(default=(), compare=False)
+
+    def is_called(self, text: str) -> bool:
+        """Tell whether a person may mean this kind: as kubectl takes it, in any case of letters.
+
+        Kind, its plural or a short name; with ``.group`` or ``.version.group`` to be exact.
+        """
+        name, dot, rest = text.lower().partition(".")
+        if name not in (self.kind.lower(), self.plural, *self.short_names):
+            return False
+        return not dot or rest in (self.group, f"{self.version}.{self.group}".rstrip("."))
 
     @property
     def gvk(self) -> GroupVersionKind:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
-from agent.config.pointers import Pointer, element
+from agent.config.pointers import Pointer, element, parse_element
 from agent.manifest.keys import JSONObject
 from agent.plan.merge import Schema
 from agent.plan.merge.schema import Field
@@ -32,6 +32,18 @@ def differing(
     before, after = (settled(state, has_status=has_status) for state in (one, other))
     found = _below(before, after, (), Field(schema or Schema({})))
     return tuple(str(Pointer(parts)) for parts in islice(found, LIMIT))
+
+
+def value_at(obj: JSONObject, pointer: str) -> Any:
+    """Return the value that a pointer of ``differing`` names, None where there is none."""
+    at: Any = obj
+    for part in Pointer.parse(pointer).parts:
+        named = parse_element(part)
+        if isinstance(at, list) and named:
+            at = _by_key(at, named[0]).get(named[1])
+        else:
+            at = as_map(at).get(part)
+    return at
 
 
 def _below(one: Any, other: Any, at: tuple[str, ...], field: Field) -> Iterator[tuple[str, ...]]:

@@ -68,13 +68,25 @@ def last_writer(live: JSONObject, fields: Sequence[str], *, ourselves: str) -> W
         for entry in live["metadata"].get("managedFields") or []
         if entry.get("manager") != ourselves and entry.get("subresource") != "status"
     ]
+    return _latest(_owners(entries, fields) or entries)
+
+
+def writer_of(live: JSONObject, field: str) -> Writer | None:
+    """Return who wrote a field last, ourselves included; None when nobody owns it."""
+    return _latest(_owners(live["metadata"].get("managedFields") or [], [field]))
+
+
+def _owners(entries: Iterable[JSONObject], fields: Sequence[str]) -> list[JSONObject]:
     pointers = [Pointer.parse(field) for field in fields]
-    owners = [
+    return [
         entry
         for entry in entries
         if any(_owns(as_map(entry.get("fieldsV1")), pointer.parts) for pointer in pointers)
     ]
-    last = max(owners or entries, key=lambda entry: str(entry.get("time") or ""), default=None)
+
+
+def _latest(entries: Iterable[JSONObject]) -> Writer | None:
+    last = max(entries, key=lambda entry: str(entry.get("time") or ""), default=None)
     if last is None:
         return None
     manager, operation, time = (str(last.get(k) or "") for k in ("manager", "operation", "time"))

@@ -24,6 +24,7 @@ from agent.reconcile.events import Reporter
 from agent.reconcile.measures import Labels, Measures
 from agent.reconcile.objects import ObjectReconciler
 from agent.reconcile.pruning import Pruner
+from agent.reconcile.signals import SignalWatch, Suspension
 from agent.reconcile.sources import Sources
 from agent.reconcile.staging import Stager
 from agent.reconcile.track import Parts, Track
@@ -32,7 +33,10 @@ from agent.reconcile.verdicts import Verdicts
 
 @dataclass(frozen=True, slots=True)
 class TrackBuilder:
-    """Puts one track together out of what all share."""
+    """Puts one track together out of what all share.
+
+    ``requests`` stand in for those that do what is asked of them.
+    """
 
     config: Config
     client: Client
@@ -45,10 +49,22 @@ class TrackBuilder:
     digest_key: bytes
     state_namespace: str
     metrics: Metrics
+    signals: SignalWatch
     look_again: Callable[[str, ObjectKey], None]
+    requests: Requests | None = None
 
     def build(self, track: TrackConfig) -> Track:
         """Return a track that has done nothing yet."""
+        return Track(
+            name=track.name,
+            repository=track.repository,
+            prune=track.prune,
+            suspend=track.suspend,
+            parts=self.parts(track),
+        )
+
+    def parts(self, track: TrackConfig) -> Parts:
+        """Return what a track works with, which is its own."""
         settings = self.config.agent
         inventory = Inventory(
             self.client, agent=settings.name, track=track.name, namespace=self.state_namespace
@@ -63,14 +79,13 @@ class TrackBuilder:
         measures = self._measures(track, source.url)
         context = f"{self.client.host} {inventory.owner} adopt={track.adopt}"
         verdicts = Verdicts(settings.state_dir / "verdicts" / inventory.name, context=context)
-        policy = Policy(
-            agent_namespace=settings.namespace,
-            ignored=frozenset(settings.ignore_resources),
-            scope=track.scope,
-        )
+        policy = self.policy(track)
+        suspension = Suspension()
+        pruner = self._pruner(track, inventory, reporter, measures, suspension)
         objects = ObjectReconciler(
             applier=Applier(
-                requests=Requests(self.client, server_dry_run=settings.server_dry_run),
+                requests=self.requests
+                or Requests(self.client, server_dry_run=settings.server_dry_run),
                 owner=inventory.owner,
                 digest_key=self.digest_key,
                 adopt=track.adopt,
@@ -84,28 +99,21 @@ class TrackBuilder:
             reporter=reporter,
             measures=measures,
             on_stale=lambda key: self.look_again(track.name, key),
+            suspension=suspension,
         )
-        parts = Parts(
+        return Parts(
             discovery=self.discovery,
             source=source,
             inventory=inventory,
             objects=objects,
             verdicts=verdicts,
             stager=Stager(client=self.client, discovery=self.discovery, objects=objects),
-            pruner=Pruner(
-                client=self.client,
-                discovery=self.discovery,
-                informers=self.informers,
-                owner=str(inventory.owner),
-                policy=policy,
-                limit_percent=track.prune_limit,
-                reporter=reporter,
-                measures=measures,
-            ),
+            pruner=pruner,
             reporter=reporter,
             measures=measures,
+            signals=self.signals,
+            suspension=suspension,
         )
-        return Track(name=track.name, repository=track.repository, prune=track.prune, parts=parts)
 
     def _measures(self, track: TrackConfig, url: str) -> Measures:
         labels = Labels(
@@ -115,3 +123,32 @@ class TrackBuilder:
             repository=url,
         )
         return Measures(self.metrics, labels)
+
+    def policy(self, track: TrackConfig) -> Policy:
+        """Return what limits the track."""
+        settings = self.config.agent
+        return Policy(
+            agent_namespace=settings.namespace,
+            ignored=frozenset(settings.ignore_resources),
+            scope=track.scope,
+        )
+
+    def _pruner(
+        self,
+        track: TrackConfig,
+        inventory: Inventory,
+        reporter: Reporter,
+        measures: Measures,
+        suspension: Suspension,
+    ) -> Pruner:
+        return Pruner(
+            client=self.client,
+            discovery=self.discovery,
+            informers=self.informers,
+            owner=str(inventory.owner),
+            policy=self.policy(track),
+            limit_percent=track.prune_limit,
+            reporter=reporter,
+            measures=measures,
+            suspension=suspension,
+        )

@@ -18,11 +18,7 @@ def candidates(
 ) -> dict[Elector, tuple[TrackConfig, ...]]:
     """Return the electors of this process, each with the tracks it is the right to write of."""
     settings = config.leader_election
-    name = settings.id or f"{config.agent.name}-leader"
-    scopes = {name: config.tracks}
-    if settings.mode is ElectionMode.TRACK:
-        # No track's name has a dot, so no two Leases of ours can have one name.
-        scopes = {f"{name}.{track.name}": (track,) for track in config.tracks}
+    scopes = leases(config)
     timing = Timing(settings.lease_duration, settings.renew_deadline, settings.retry_period)
     share = Share(len(scopes), retry_period=settings.retry_period)
     identity = f"{settings.identity or pod.name()}_{uuid.uuid4()}"
@@ -37,3 +33,13 @@ def candidates(
     }
     share.among(list(electors))
     return electors
+
+
+def leases(config: Config) -> dict[str, tuple[TrackConfig, ...]]:
+    """Return the names of the Leases, each with the tracks it is the right to write of."""
+    settings = config.leader_election
+    name = settings.id or f"{config.agent.name}-leader"
+    if settings.mode is ElectionMode.TRACK:
+        # No track's name has a dot, so no two Leases of ours can have one name.
+        return {f"{name}.{track.name}": (track,) for track in config.tracks}
+    return {name: config.tracks}

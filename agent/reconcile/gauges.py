@@ -229,7 +229,8 @@ def _resources(tracks: Iterable[Shown]) -> Metric:
         for kind, ready, source, url in rows:
             names = (labels.state_namespace, track.name)
             values = [_FLUX_GROUPS[kind], kind, "v1", *names]
-            family.add_metric([*values, ready, "False", status.revision, source, url], 1)
+            suspended = "True" if status.suspended else "False"
+            family.add_metric([*values, ready, suspended, status.revision, source, url], 1)
     return family
 
 

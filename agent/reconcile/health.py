@@ -21,7 +21,8 @@ from agent.reconcile.terms import Terms
 from agent.source.snapshot import Trust
 
 HANGS = 600.0
-"""Seconds without a sign of life after which a loop hangs; every deadline is shorter."""
+"""Seconds without a sign of life after which a loop hangs; every deadline is shorter but that of a
+fetch, which the configuration sets."""
 
 LATE = 30.0
 """Seconds that the event loop may be late."""
@@ -31,13 +32,14 @@ LATE = 30.0
 class Health:
     """Asks the loops how they are, without waiting for anything.
 
-    ``electors`` is empty without leader election.
+    ``electors`` is empty without leader election. ``fetch_timeout`` is in seconds.
     """
 
     terms: Terms
     electors: Collection[Elector]
     informers: Informers[Record]
     pulse: Pulse
+    fetch_timeout: float
 
     def dead(self) -> list[str]:
         """Return why the process should be restarted; empty while it is alive."""
@@ -55,7 +57,7 @@ class Health:
             yield f"the repair of an object has been going on for {busy:.0f} s"
         for loop in self._loops():
             silent = time.monotonic() - loop.track.measures.last_sign
-            if loop.running and silent > loop.patience + HANGS:
+            if loop.running and silent > loop.patience + self.fetch_timeout + HANGS:
                 yield f"track {loop.track.name} gave no sign for {silent:.0f} s"
 
     def _unready(self) -> Iterator[str]:

@@ -13,6 +13,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from agent import log
 from agent.config.election import JITTER
@@ -109,7 +110,7 @@ class Elector:
         if (fence := await self._attempt(stop)) is not None:
             return fence
         async with asyncio.TaskGroup() as tasks:
-            waiting = tasks.create_task(_awaited(stand_by()), name=f"stand-by {self._lock}")
+            waiting = tasks.create_task(_called(stand_by), name=f"stand-by {self._lock}")
             while fence is None and not stop.is_set():
                 await _either(stop, self._pause())
                 fence = await self._attempt(stop)
@@ -203,7 +204,7 @@ class Elector:
         self.is_leader = True
         try:
             async with asyncio.TaskGroup() as tasks:
-                work = tasks.create_task(_awaited(lead(fence)), name=f"leader {self._lock}")
+                work = tasks.create_task(_called(partial(lead, fence)), name=f"leader {self._lock}")
                 renewal = tasks.create_task(self._renew(fence), name=f"renew {self._lock}")
                 await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
                 work.cancel()
@@ -308,9 +309,9 @@ def _reason(error: Exception) -> str:
     return str(error) or "no answer from the API server in time"
 
 
-async def _awaited(work: Awaitable[None]) -> None:
-    """Make a coroutine, which a task must be, of any awaitable."""
-    await work
+async def _called(work: Callable[[], Awaitable[None]]) -> None:
+    """Call and await: a task that is cancelled before it starts leaves no coroutine behind."""
+    await work()
 
 
 async def _either(event: asyncio.Event, pause: float) -> None:

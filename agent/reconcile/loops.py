@@ -17,6 +17,7 @@ from apscheduler.triggers.interval import IntervalTrigger
 from agent.aio.backoff import Backoff
 from agent.aio.supervise import forever
 from agent.aio.workqueue import WorkQueue
+from agent.apply.signals import Signals
 from agent.manifest.keys import ObjectKey
 from agent.metrics import OBJECTS, Metrics
 from agent.plan.change import Outcome
@@ -195,6 +196,13 @@ class Loops:
                 continue
             if new is None or not track.is_settled(new):
                 self._queue.add((name, record.key))
+
+    def heard(self, track: str, signals: Signals) -> None:
+        """Hear what people ask of a track: take note at once, and make a pass."""
+        loop = self._loops.get(track)
+        if loop is not None:
+            loop.track.heed(signals)
+            loop.ring()
 
     def look_again(self, track: str, key: ObjectKey) -> None:
         """Queue one object of a track."""

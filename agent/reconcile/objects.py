@@ -26,6 +26,7 @@ from agent.plan.ownership import Record
 from agent.reconcile.events import Reporter
 from agent.reconcile.fights import Fight, Fights
 from agent.reconcile.measures import Measures
+from agent.reconcile.signals import Suspension
 from agent.reconcile.verdicts import Verdicts
 
 
@@ -46,6 +47,7 @@ class ObjectReconciler:
     reporter: Reporter
     measures: Measures
     on_stale: Callable[[ObjectKey], None]
+    suspension: Suspension = field(default_factory=Suspension)
     fights: Fights = field(default_factory=Fights)
     _locks: KeyedLocks[ObjectKey] = field(default_factory=KeyedLocks, init=False)
 
@@ -123,6 +125,8 @@ class ObjectReconciler:
 
     async def _apply(self, desired: Desired, *, drift: bool) -> Outcome:
         informer = await self.informers.ensure(desired.resource)
+        if self.suspension:
+            return Outcome(desired.key, Action.HOLD, reason="the track is suspended")
         record = self._seen(desired) if informer.synced else None
         missing = informer.synced and record is None
         digest = self.applier.digest(desired)

@@ -7,7 +7,7 @@ inventory was listed; then the guard judges; then each delete carries what was s
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agent.aio.concurrent import each
 from agent.apply.prune import prune
@@ -24,6 +24,7 @@ from agent.plan.leftovers import InGit, leftovers
 from agent.plan.ownership import Record
 from agent.reconcile.events import Reporter
 from agent.reconcile.measures import Measures
+from agent.reconcile.signals import Suspension
 
 CONCURRENCY = 16
 
@@ -81,6 +82,7 @@ class Pruner:
     limit_percent: float
     reporter: Reporter
     measures: Measures
+    suspension: Suspension = field(default_factory=Suspension)
 
     async def owned(self, kinds: Collection[GroupKind]) -> Owned:
         """List what the track owns in these kinds, out of the watches' stores.
@@ -153,6 +155,8 @@ class Pruner:
         )
 
     async def _delete(self, leftover: tuple[Resource, Record]) -> Outcome:
+        if self.suspension:
+            return Outcome(leftover[1].key, Action.IGNORE, reason="the track is suspended")
         outcome = await prune(self.client, *leftover)
         if outcome.wrote:
             self.reporter.pruned(outcome)

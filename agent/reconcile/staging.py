@@ -69,7 +69,8 @@ class Stager:
         """Wait until the CRDs that were just written are served, so that their objects can be."""
         for outcome in results:
             kind = outcome.key.group_kind
-            if not outcome.wrote or kind != ordering.CUSTOM_RESOURCE_DEFINITION:
+            unwritten = self.client.dry_run or not outcome.wrote
+            if unwritten or kind != ordering.CUSTOM_RESOURCE_DEFINITION:
                 continue
             resource = await self.discovery.resolve(desired[outcome.key].gvk)
             if resource is None or not await established(

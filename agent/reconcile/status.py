@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -27,6 +27,14 @@ HELD_LIMIT = 50
 
 NOTES_LIMIT = 20
 """Notes listed: enough to see what kind of thing is passed over."""
+
+RETRIES_LIMIT = 20
+"""Objects listed that are left alone until some time."""
+
+TIME_FORMAT = "%Y-%m-%dT%H:%M:%SZ"
+"""RFC 3339, UTC, whole seconds, for ``strftime``."""
+
+_ABOUT = timedelta(seconds=5)
 
 MESSAGE_LIMIT = 1000
 
@@ -63,13 +71,17 @@ class Condition(msgspec.Struct, frozen=True, rename="camel"):
 class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     """What is known of a track.
 
-    ``revision`` is for people, ``commit`` whole. ``source`` is ``current``, ``stale``, ``empty``
-    or ``unreadable``. ``stale_since`` is when the source last answered, RFC 3339; only set while
-    it is ``stale``, for otherwise it would change with each poll. ``problems`` maps a file or
-    object to what is wrong with it. ``held`` says why deletions wait for an approval,
-    ``held_digest`` names their plan, ``held_objects`` them.
-    ``notes`` say what in git looks like a part of the track and is not, which is no problem.
-    ``verified`` is who signed the revision, "" where no signature is asked for or none holds.
+    ``revision`` is for people, ``commit`` whole; ``verified`` is who signed it, "" where no
+    signature is asked for or none holds. ``source`` is ``current``, ``stale``, ``empty`` or
+    ``unreadable``. ``stale_since`` is when the source last answered, RFC 3339; only set while it is
+    ``stale``, for otherwise it would change with each poll. ``problems`` maps a file or object to
+    what is wrong with it. ``held`` says why deletions wait for an approval, ``held_digest`` names
+    their plan, ``held_objects`` them. ``notes`` say what in git looks like a part of the track and
+    is not, which is no problem.
+    ``suspended`` says since when and by whom, "" while the track is kept in step; the rest is then
+    what was found last. ``last_handled_reconcile_at`` is the request for a pass that was answered
+    last. ``retries`` says, RFC 3339, until when an object is left alone; a failed object that is
+    not there is tried again at the next poll or sooner.
     """
 
     track: str
@@ -89,6 +101,9 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
     conditions: list[Condition] = []
     problems: dict[str, str] = {}
     notes: list[str] = []
+    suspended: str = ""
+    last_handled_reconcile_at: str = ""
+    retries: dict[str, str] = {}
 
     @property
     def ready(self) -> bool:
@@ -119,6 +134,8 @@ class Findings:
     held: str = ""
     held_digest: str = ""
     held_keys: tuple[ObjectKey, ...] = ()
+    pruned: tuple[Outcome, ...] = ()
+    not_pruned: str = ""
     reach: Reach | None = None
     extra: dict[str, str] = field(default_factory=dict)
 
@@ -159,6 +176,8 @@ def derive(findings: Findings, *, previous: TrackStatus, now: str) -> TrackStatu
         ],
         problems=_problems(findings),
         notes=limited(snapshot.notes, NOTES_LIMIT) if snapshot else previous.notes,
+        last_handled_reconcile_at=previous.last_handled_reconcile_at,
+        retries=_retries(findings, previous=previous.retries, now=now),
         **counters,
     )
 
@@ -171,10 +190,10 @@ def _source(snapshot: Snapshot) -> str:
 def _stale_since(snapshot: Snapshot) -> str:
     if snapshot.trust is not Trust.STALE or snapshot.checked_at is None:
         return ""
-    return datetime.fromtimestamp(snapshot.checked_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.fromtimestamp(snapshot.checked_at, UTC).strftime(TIME_FORMAT)
 
 
-def _counters(findings: Findings, previous: TrackStatus) -> dict[str, int]:
+def _counters(findings: Findings, previous: TrackStatus) -> dict[str, Any]:
     if findings.outcomes is None:
         return {
             "discovered": previous.discovered,
@@ -224,6 +243,23 @@ def _transition(new: Condition, before: Iterable[Condition], now: str) -> Condit
         if old.type == new.type and old.status == new.status:
             return msgspec.structs.replace(new, last_transition_time=old.last_transition_time)
     return msgspec.structs.replace(new, last_transition_time=now)
+
+
+def _retries(findings: Findings, *, previous: Mapping[str, str], now: str) -> dict[str, str]:
+    """Say until when objects are left alone.
+
+    A time is kept as long as it is about the same: a pass that finds what it found writes nothing.
+    """
+    begun = datetime.fromisoformat(now)
+    found: dict[str, str] = {}
+    for key, outcome in sorted((findings.outcomes or {}).items()):
+        if outcome.retry_in is None or len(found) == RETRIES_LIMIT:
+            continue
+        until = begun + timedelta(seconds=outcome.retry_in)
+        known = previous.get(str(key))
+        same = known and abs(datetime.fromisoformat(known) - until) < _ABOUT
+        found[str(key)] = known if known and same else until.strftime(TIME_FORMAT)
+    return found
 
 
 def _held_objects(keys: Iterable[ObjectKey]) -> list[str]:

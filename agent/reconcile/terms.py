@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from agent import log
 from agent.aio.inflight import InFlight
@@ -26,6 +27,7 @@ from agent.metrics import Metrics
 from agent.plan.ownership import Record
 from agent.reconcile.building import TrackBuilder
 from agent.reconcile.loops import JITTER, Key, Loops
+from agent.reconcile.signals import SignalWatch
 from agent.reconcile.sources import Sources
 from agent.reconcile.status import TrackStatus
 from agent.reconcile.track import Track
@@ -47,6 +49,7 @@ class Term:
     """The writers of some tracks, all under one fence. To be run once."""
 
     loops: Loops
+    signals: SignalWatch
     recorder: EventRecorder
     in_flight: InFlight
 
@@ -70,7 +73,8 @@ class Term:
         try:
             async with asyncio.TaskGroup() as tasks:
                 writer = tasks.create_task(forever("events", self.recorder.run), name="events")
-                running = self.loops.start(tasks)
+                hearing = tasks.create_task(forever("signals", self.signals.run), name="signals")
+                running = [hearing, *self.loops.start(tasks)]
                 await stop.wait()
                 self.loops.stop()
                 for task in running:
@@ -99,13 +103,20 @@ class Terms:
     """The terms of this process that run now.
 
     ``builder`` makes a TrackBuilder of what is a term's own: ``client``, ``in_flight``,
-    ``recorder`` and ``look_again``. ``sync_period`` is in seconds.
+    ``recorder``, ``signals`` and ``look_again``; ``hearing`` makes a SignalWatch of a client and
+    ``on_change``. ``sync_period`` is in seconds.
     """
 
     def __init__(
-        self, builder: Callable[..., TrackBuilder], *, sync_period: float, metrics: Metrics
+        self,
+        builder: Callable[..., TrackBuilder],
+        hearing: Callable[..., SignalWatch],
+        *,
+        sync_period: float,
+        metrics: Metrics,
     ) -> None:
         self._builder = builder
+        self._hearing = hearing
         self._metrics = metrics
         self._sync_period = sync_period
         self._running: list[Term] = []
@@ -146,12 +157,17 @@ class Terms:
         loops = Loops(sync_period=self._sync_period, metrics=self._metrics)
         in_flight = InFlight()
         recorder = EventRecorder(client, instance=pod.name())
+        signals = self._hearing(client, on_change=loops.heard)
         builder = self._builder(
-            client=client, in_flight=in_flight, recorder=recorder, look_again=loops.look_again
+            client=client,
+            in_flight=in_flight,
+            recorder=recorder,
+            signals=signals,
+            look_again=loops.look_again,
         )
         for track in tracks:
             loops.add(builder.build(track), interval=track.interval)
-        term = Term(loops, recorder, in_flight)
+        term = Term(loops, signals, recorder, in_flight)
         self._running.append(term)
         try:
             yield term
@@ -168,8 +184,8 @@ async def stand_by(sources: Sources, tracks: Collection[TrackConfig], stop: asyn
     """
     async with asyncio.TaskGroup() as tasks:
         polls = [
-            tasks.create_task(_keep_warm(track, sources), name=f"mirror {track.name}")
-            for track in tracks
+            tasks.create_task(forever(name, partial(_keep_warm, track, sources)), name=name)
+            for name, track in ((f"mirror {track.name}", track) for track in tracks)
         ]
         await stop.wait()
         for poll in polls:

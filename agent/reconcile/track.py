@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from agent import log
 from agent.apply.desired import resolve
 from agent.apply.inventory import Contents, Inventory
+from agent.apply.signals import Signals
 from agent.errors import AgentError
 from agent.kube.discovery import Discovery
 from agent.kube.errors import KubeError
@@ -35,8 +36,10 @@ from agent.reconcile.loading import Loader
 from agent.reconcile.measures import Measures
 from agent.reconcile.objects import ObjectReconciler
 from agent.reconcile.pruning import Pruner
+from agent.reconcile.signals import SignalWatch, Suspension
 from agent.reconcile.staging import Stager
 from agent.reconcile.status import Findings, TrackStatus
+from agent.reconcile.telling import Teller
 from agent.reconcile.verdicts import Verdicts
 from agent.source.git import GitSource
 from agent.source.snapshot import Snapshot, Trust
@@ -59,6 +62,8 @@ class Parts:
     pruner: Pruner
     reporter: Reporter
     measures: Measures
+    signals: SignalWatch
+    suspension: Suspension
 
 
 class Track:
@@ -67,49 +72,63 @@ class Track:
     ``desired`` and ``outcomes`` are what the last revision asks for and what came of it.
     """
 
-    def __init__(self, *, name: str, repository: str, prune: bool, parts: Parts) -> None:
+    def __init__(
+        self, *, name: str, repository: str, prune: bool, parts: Parts, suspend: bool = False
+    ) -> None:
         self.name = name
         self.status = TrackStatus(track=name, repository=repository)
         self.desired: dict[ObjectKey, Manifest] = {}
         self.outcomes: dict[ObjectKey, Outcome] = {}
         self._parts = parts
         self._prune = prune
+        self._suspend = suspend
         self._loader = Loader(parts.source)
         self._findings = Findings()
+        self._teller = Teller(name)
         self._done: str | None = None  # the tree that a pass has brought in step, whole
         self._status_read = False
-        self._fetch_error = ""
-        self._noted: tuple[str, ...] = ()
-        self._told: set[str] = set()
-        self._said: dict[str, str] = {}
         self._inventory_lock = asyncio.Lock()
 
     async def reconcile(self, *, resync: bool = False) -> TrackStatus:
         """Make one pass and return the track's status; never raises an AgentError.
 
-        An unchanged tree that is in step costs the poll and nothing else, unless ``resync``.
+        An unchanged tree that is in step costs the poll and nothing else, unless ``resync``. A
+        suspended track costs nothing at all.
         """
         started = time.perf_counter()
         with log.bind(track=self.name):
+            signals, inventory = await self._heed()
+            if self._parts.suspension:
+                await self._stand_still()
+                self.measures.passed(time.perf_counter() - started, good=True, idle=True)
+                return self.status
+            asked = signals.requested if signals else self.status.last_handled_reconcile_at
+            resync |= asked != self.status.last_handled_reconcile_at
             snapshot = await self._parts.source.poll(fresh=resync)
             self.measures.polled(snapshot, time.perf_counter() - started)
             idle = not resync and self._is_done(snapshot)
             if not idle:
                 with log.bind(revision=str(snapshot.revision or "")):
-                    await self._look_through(snapshot)
+                    await self._look_through(snapshot, inventory, asked)
         good = self.status.ready and not self.stopped
         self.measures.passed(time.perf_counter() - started, good=good, idle=idle)
         return self.status
 
-    async def _look_through(self, snapshot: Snapshot) -> None:
-        """Make a pass on a snapshot, whatever becomes of it, and record it."""
+    async def _look_through(
+        self, snapshot: Snapshot, inventory: Contents | AgentError | None, asked: str
+    ) -> None:
+        """Make a pass on a snapshot, whatever becomes of it, and record it as asked for so."""
         findings = Findings(snapshot=snapshot)
         try:
-            await self._pass(snapshot, findings)
+            await self._pass(snapshot, findings, inventory)
         except AgentError as error:
             findings.extra["pass"] = str(error)
-        self._say("pass stopped", findings.extra.get("pass", ""))
+        self._teller.problem("pass stopped", findings.extra.get("pass", ""))
+        if self._parts.suspension:
+            await self._stand_still()
+            return
         self._findings = findings
+        self.status = replace(self.status, last_handled_reconcile_at=asked)
         written = await self.write_status()
         self._done = snapshot.tree_id if written and self.status.ready else None
 
@@ -118,6 +137,8 @@ class Track:
         manifest = self.desired.get(key)
         if manifest is None:
             return None
+        if self._parts.suspension:
+            return self.outcomes.get(key)
         before = self.outcomes.get(key)
         was_good = before is not None and before.in_sync
         with log.bind(track=self.name, revision=self.status.revision):
@@ -135,7 +156,8 @@ class Track:
         """
         await self._parts.verdicts.save()
         async with self._inventory_lock:
-            self.status = status.derive(self._findings, previous=self.status, now=_now())
+            if not self.status.suspended:
+                self.status = status.derive(self._findings, previous=self.status, now=_now())
             reach = self._findings.reach
             try:
                 await self._parts.inventory.settle(
@@ -146,15 +168,48 @@ class Track:
                 problem = ""
             except AgentError as error:
                 problem = str(error)
-        self._say("status not written", problem)
+        self._teller.problem("status not written", problem)
         self._parts.reporter.flush()
         return not problem
 
-    def _say(self, what: str, problem: str) -> None:
-        """Log a problem when it is new, not at every poll that finds it again."""
-        if problem and problem != self._said.get(what):
-            logger.error(what, extra=log.fields(track=self.name, error=problem))
-        self._said[what] = problem
+    def heed(self, signals: Signals) -> None:
+        """Take note of what people ask: a suspension holds from here on."""
+        by = "the configuration (suspend = true)" if self._suspend else signals.suspended
+        if by != self._parts.suspension.by:
+            what = "suspended" if by else "resumed"
+            logger.info(what, extra=log.fields(track=self.name, by=by or "a person"))
+        self._parts.suspension.by = by
+
+    async def _heed(self) -> tuple[Signals | None, Contents | AgentError | None]:
+        """Learn what people ask, from the watch or else, and at first, from the ConfigMap.
+
+        Returns what was asked, None if that cannot be found out now and what is known holds; and
+        the ConfigMap's contents, or why they cannot be read, if they were asked for.
+        """
+        inventory: Contents | AgentError | None = None
+        signals = await self._parts.signals.of(self.name)
+        if signals is None or not self._status_read:
+            try:
+                inventory = await self._read_inventory()
+                signals = signals or inventory.signals
+            except AgentError as error:
+                inventory = error
+        if signals is not None or self._suspend:
+            self.heed(signals or Signals())
+        return signals, inventory
+
+    async def _stand_still(self) -> TrackStatus:
+        """Do nothing, and say in the status that nothing is done. What was found last stays."""
+        self._done = None
+        self.status = replace(self.status, suspended=self._parts.suspension.by)
+        if self._status_read:  # else it would take the place of a status that could not be read
+            await self.write_status()
+        return self.status
+
+    @property
+    def findings(self) -> Findings:
+        """What the last pass found out; not to be modified."""
+        return self._findings
 
     def changes(self) -> AsyncGenerator[None, None] | None:
         """Yield whenever the source says that it changed; None when it has to be polled."""
@@ -188,17 +243,23 @@ class Track:
         in_step = self._done is not None and self._done == snapshot.tree_id
         return in_step and snapshot.trust is Trust.UNCHANGED
 
-    async def _pass(self, snapshot: Snapshot, findings: Findings) -> None:
-        self._tell_fetch(snapshot)
-        self._tell_notes(snapshot)
-        contents = await self._read_inventory()
+    async def _pass(
+        self, snapshot: Snapshot, findings: Findings, inventory: Contents | AgentError | None
+    ) -> None:
+        """Carry a pass through; ``inventory`` is what reading it just came to, None if not read."""
+        self.status = replace(self.status, suspended="")
+        self._teller.fetch(snapshot)
+        self._teller.notes(snapshot)
+        if isinstance(inventory, AgentError):
+            raise inventory
+        contents = inventory or await self._read_inventory()
         self._parts.reporter.checkout(snapshot)
         if snapshot.trust in (Trust.EMPTY, Trust.UNREADABLE):
             findings.outcomes = self.outcomes or None
             return
         collected = await self._loader.load(snapshot)
         findings.file_errors = collected.errors
-        self._tell_files(collected)
+        self._teller.files(collected)
         resources = await self._resolve({manifest.gvk for manifest in collected.manifests})
         recovered = self._recover(contents)
         before = self.desired
@@ -206,41 +267,15 @@ class Track:
         self.measures.expect(before, self.desired, snapshot.revision)
         wanted = self._reach(resources)
         async with self._inventory_lock:
+            # What the last pass found must not narrow it again, if this one is cut short.
+            self._findings.reach = None
             contents = await self._parts.inventory.widen(
                 kinds=wanted.kinds | recovered, namespaces=wanted.namespaces
             )
         await self._parts.stager.apply(self.desired, self.outcomes)
         findings.outcomes = self.outcomes
-        await self._prune_leftovers(findings, collected, contents, wanted)
-
-    def _tell_fetch(self, snapshot: Snapshot) -> None:
-        """Say once that the source cannot be read, and once that it can again."""
-        said, self._fetch_error = self._fetch_error, str(snapshot.error or "")
-        if self._fetch_error and self._fetch_error != said:
-            logger.error(
-                "fetch failed",
-                extra=log.fields(error=self._fetch_error, source=snapshot.trust.name),
-            )
-        elif said and not self._fetch_error:
-            logger.info("fetch works again")
-
-    def _tell_notes(self, snapshot: Snapshot) -> None:
-        """Say once, in one line, what looks like a part of the track and is not."""
-        if snapshot.notes and snapshot.notes != self._noted:
-            listed = "; ".join(status.limited(snapshot.notes, status.NOTES_LIMIT))
-            logger.warning("not everything in git counts", extra=log.fields(notes=listed))
-        self._noted = snapshot.notes
-
-    def _tell_files(self, collected: Collected) -> None:
-        """Say each problem of a file once."""
-        problems = {str(error) for error in collected.errors} | set(collected.warnings)
-        for error in collected.errors:
-            if str(error) not in self._told:
-                logger.error("file not readable", extra=log.fields(error=str(error)))
-        for warning in collected.warnings:
-            if warning not in self._told:
-                logger.warning("doubtful file", extra=log.fields(warning=warning))
-        self._told = problems
+        if not self._parts.suspension:
+            await self._prune_leftovers(findings, collected, contents, wanted)
 
     async def _read_inventory(self) -> Contents:
         """Read the ConfigMap: approvals are written there, and at first the last status is."""
@@ -321,18 +356,19 @@ class Track:
             findings.prune_errors = ()
             return
         reason = _why_not_prune(findings.snapshot, collected)
-        self._say("nothing is pruned", reason)
+        self._teller.problem("nothing is pruned", reason)
+        findings.not_pruned = reason
         if reason:
             return
         names = {manifest.key for manifest in collected.manifests} | self.desired.keys()
         pruned = await self._parts.pruner.prune(
-            owned, git=in_git(names, self.outcomes), approved=contents.approved
+            owned, git=in_git(names, self.outcomes), approved=contents.signals.approved
         )
         findings.prune_errors = pruned.errors + tuple(
             f"{kind}: cannot be listed: {why}" for kind, why in owned.unseen.items()
         )
         findings.held, findings.held_digest = pruned.held, pruned.held_digest
-        findings.held_keys = pruned.held_keys
+        findings.held_keys, findings.pruned = pruned.held_keys, pruned.outcomes
         findings.extra.update(pruned.left_alone)
         self._parts.reporter.cleanup(findings.prune_errors)
         self._parts.reporter.held(
@@ -359,4 +395,4 @@ def _why_not_prune(snapshot: Snapshot | None, collected: Collected) -> str:
 
 
 def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return datetime.now(UTC).strftime(status.TIME_FORMAT)

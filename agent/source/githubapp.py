@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote
 
+import aiohttp
 import msgspec
 from yarl import URL
 
@@ -156,7 +157,7 @@ class _Api:
             async with self._session.request(
                 method, URL(url, encoded=True), headers=headers, body=None, sent=Sent()
             ) as response:
-                body = await response.content.read(_ANSWER_BYTES)
+                body = await _whole(response)
         except CONNECTION_ERRORS as error:
             reason = self._given.scrub(str(error)) or type(error).__name__
             raise CredentialsError(f"{url} cannot be reached: {reason}") from None
@@ -202,6 +203,16 @@ def _clock(date: str) -> str:
     if abs(ahead) < _CLOCK_BEHIND / 2:
         return ""
     return f" (this machine's is {abs(ahead):.0f}s {'ahead of' if ahead > 0 else 'behind'} theirs)"
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    """Return a body, but no more than _ANSWER_BYTES: ``read`` would give what has come so far."""
+    body = bytearray()
+    async for part in response.content.iter_any():
+        body += part
+        if len(body) > _ANSWER_BYTES:
+            break
+    return bytes(body)
 
 
 def _object(body: bytes) -> dict[str, Any]:

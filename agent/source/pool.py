@@ -100,6 +100,17 @@ class _Worker:
 
     @classmethod
     async def start(cls, scratch: Path | None) -> _Worker:
+        """Start one; raise WorkerDied when the machine has no process or folder for it."""
+        try:
+            return await cls._start(scratch)
+        except OSError as error:
+            raise WorkerDied(
+                f"no git worker can be started: {error}; it needs a process, memory, and a folder "
+                "for temporary files that can be written (TMPDIR)"
+            ) from error
+
+    @classmethod
+    async def _start(cls, scratch: Path | None) -> _Worker:
         homedir = Path(tempfile.mkdtemp(prefix=_HOMEDIR, dir=scratch))
         lock = _locked(homedir)
         process = None

@@ -122,11 +122,16 @@ class Sessions:
             return self._sessions[route]
 
     async def _close_unused(self) -> None:
+        # One at a time, and looked for anew: while one is closed others come by here.
+        while (route := self._unused()) is not None:
+            await self._sessions.pop(route).client.close()
+
+    def _unused(self) -> Route | None:
         oldest = time.monotonic() - _UNUSED_SECONDS
-        for route, session in list(self._sessions.items()):
+        for route, session in self._sessions.items():
             if not session.users and session.unused_since < oldest:
-                del self._sessions[route]
-                await session.client.close()
+                return route
+        return None
 
 
 def _client(proxy: Proxy | None, tls: Any) -> aiohttp.ClientSession:

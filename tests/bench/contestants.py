@@ -47,6 +47,7 @@ class Course:
         path = self.folder / f"lightkeeper-{tracks}.toml"
         lines = ["[agent]", f'state-dir = "{self.folder / "state"}"', 'state-namespace = "default"']
         lines.append(f'kubeconfig = "{self.plane.kubeconfig}"')
+        lines += ['metrics-bind-address = "0"', 'health-bind-address = "0"']
         for number in range(tracks):
             lines += ["[[track]]", f'name = "fleet-{number}"', f'interval = "{interval}"']
             lines += [f'repository = "file://{self.upstream}"', 'reference = "main"']

@@ -6,6 +6,8 @@ is wrong with one in the status of its answer.
 
 from __future__ import annotations
 
+import asyncio
+import json
 import ssl
 import time
 from datetime import UTC, datetime
@@ -29,7 +31,8 @@ class Forge:
     """One app, installed at one organisation and one user. Use it as an async context manager.
 
     ``tokens`` is what is handed out, the last one again and again; ``issued`` counts. ``lifetime``
-    is that of a token in seconds, ``clock`` by how much the forge's clock is ahead.
+    is that of a token in seconds, ``clock`` by how much the forge's clock is ahead. A token comes
+    in so many ``pieces``, with pauses.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,6 +45,7 @@ class Forge:
         self.issued = 0
         self.lifetime = 3600.0
         self.clock = 0.0
+        self.pieces = 1
         self.requests: list[str] = []
         self.claims: dict[str, Any] = {}
         self.url = ""
@@ -87,15 +91,25 @@ class Forge:
         answer: web.StreamResponse = await handler(request)
         return answer
 
-    async def _issue(self, request: web.Request) -> web.Response:
+    async def _issue(self, request: web.Request) -> web.StreamResponse:
         if request.match_info["id"] != INSTALLATION:
             return self._answer({"message": "Not Found"}, 404)
         token = self.tokens[min(self.issued, len(self.tokens) - 1)]
         self.issued += 1
         ends = datetime.fromtimestamp(time.time() + self.lifetime, UTC)
-        return self._answer(
-            {"token": token, "expires_at": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}, 201
-        )
+        answer = {"token": token, "expires_at": ends.strftime("%Y-%m-%dT%H:%M:%SZ")}
+        if self.pieces == 1:
+            return self._answer(answer, 201)
+        return await self._in_pieces(request, json.dumps(answer).encode())
+
+    async def _in_pieces(self, request: web.Request, body: bytes) -> web.StreamResponse:
+        response = web.StreamResponse(status=201)
+        await response.prepare(request)
+        length = -(-len(body) // self.pieces)
+        for start in range(0, len(body), length):
+            await response.write(body[start : start + length])
+            await asyncio.sleep(0.1)  # longer than the kernel gathers what is sent
+        return response
 
     async def _find(self, request: web.Request) -> web.Response:
         known = {"orgs": ORGANISATION, "users": USER}

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.eventually import eventually
+from tests.integration.cli.program import lightkeeper
 from tests.integration.reconcile.conftest import World, world
 from tests.integration.reconcile.manifests import config_map
 
@@ -95,7 +96,7 @@ async def test_a_held_plan_is_shown_approved_and_carried_out(world: World) -> No
     assert it_deletes == "It deletes:"
     names = sorted(f"c{n}" for n in range(1, 12))
     assert objects == [f"  ConfigMap {world.namespace}/{name}" for name in names]
-    assert last == f"Approved plan {plan}; the agent carries it out at its next poll (1s)."
+    assert last == f"Approved plan {plan}; a running agent carries it out now."
     assert await approved(world) == plan
     assert (await world.once()).ready
     assert await world.get("configmap", "c1") is None
@@ -103,6 +104,7 @@ async def test_a_held_plan_is_shown_approved_and_carried_out(world: World) -> No
 
 
 async def test_a_running_agent_notices_the_approval_without_a_commit(world: World) -> None:
+    world.interval = "1h"  # no poll comes to help
     world.commit({f"{n}.yaml": config_map(f"c{n}") for n in range(12)})
     async with world.running():
 
@@ -117,6 +119,7 @@ async def test_a_running_agent_notices_the_approval_without_a_commit(world: Worl
 
         await eventually(all_there)
         world.commit({}, remove=tuple(f"{n}.yaml" for n in range(1, 12)))
+        assert (await lightkeeper(world, "reconcile", "shop")).code == 1
         plan = await eventually(held)
         assert not await gone()
         assert (await approve(world, "shop", "--plan", plan, "--yes")).code == 0
@@ -156,7 +159,7 @@ async def test_without_a_terminal_and_yes_nothing_is_approved(world: World) -> N
     await hold(world)
     done = await approve(world, "shop")
     assert done.code == 2
-    assert "approve with --yes" in done.stderr
+    assert "say it with --yes" in done.stderr
     assert await approved(world) is None
 
 

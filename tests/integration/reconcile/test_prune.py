@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 
 from agent.manifest import marks
 from tests.controlplane import access
+from tests.eventually import eventually
 from tests.faults.proxy import Fault, FaultProxy
 from tests.gitservers.upstream import Upstream
 from tests.integration.reconcile.conftest import World
-from tests.integration.reconcile.manifests import config_map
+from tests.integration.reconcile.manifests import DEPLOYMENT, config_map, secret
 
 pytestmark = pytest.mark.asyncio
 
@@ -287,3 +288,35 @@ async def test_a_redirect_is_no_success(world: World) -> None:
         assert not (await world.once()).ready
         assert (await world.once()).ready
     assert await world.get("configmap", "c2") is None
+
+
+async def test_what_a_pass_made_before_it_was_cut_short_is_not_forgotten(world: World) -> None:
+    deployment = DEPLOYMENT.replace("name: web", "name: slow")
+    world.commit(many(3))
+    async with FaultProxy(
+        world.control_plane.url, ca=world.control_plane.ca, token=world.control_plane.admin_token
+    ) as proxy:
+        world.kubeconfig = access.write_kubeconfig(
+            world.folder / "proxy.kubeconfig",
+            url=proxy.url,
+            ca=world.control_plane.ca,
+            user={"token": "none"},
+        )
+        async with world.running():
+            await eventually(status_is_written(world), within=60)
+            slow = proxy.plant(Fault(method="POST", path="/deployments", delay=2))
+            world.commit({"s.yaml": secret("s", "p"), "slow.yaml": deployment})
+            await eventually(lambda: slow.times == 0, within=60)
+    # The pass was ended in its stage of deployments: it had made the secret.
+    world.kubeconfig = None
+    assert await world.get("secret", "s") is not None
+    world.commit({}, remove=("s.yaml", "slow.yaml"))
+    assert (await world.once()).ready
+    assert await world.get("secret", "s") is None
+
+
+def status_is_written(world: World) -> Callable[[], Awaitable[bool]]:
+    async def written() -> bool:
+        return bool((await world.status()).get("conditions"))
+
+    return written

@@ -50,8 +50,9 @@ async def test_a_track_is_added_changed_and_removed_while_the_agent_runs(
         world.track = [*shop, *second_track(world)]
         world.config()
         await eventually(lambda: world.get("configmap", "two"))
-        assert not [r for r in world.requests(mark) if r.verb == "list"], (
-            "watches go on through a change of the tracks"
+        lists = [r for r in world.requests(mark) if r.verb == "list"]
+        assert [r.resource for r in lists if "applyset" not in r.uri] == [], (
+            "watches of objects go on through a change of the tracks"
         )
 
         world.track = [*shop, *second_track(world, 'interval = "1h"')]
@@ -71,6 +72,19 @@ async def test_a_track_is_added_changed_and_removed_while_the_agent_runs(
         await world.do("patch", "configmap", "one", "-p", '{"data":{"key":"again"}}')
         await eventually(lambda: value_is(world, "one", "one"))
         assert await value_is(world, "two", "edited"), "nobody keeps it any more"
+
+
+@pytest.mark.parametrize("mode", ["agent", "track"])
+async def test_a_leader_takes_up_a_track_that_is_added_while_it_leads(
+    two_folders: World, mode: str
+) -> None:
+    world = two_folders
+    world.settings = ["[leader-election]", "enabled = true", f'mode = "{mode}"']
+    async with world.running():
+        await eventually(lambda: world.get("configmap", "one"), within=60)
+        world.track = [*world.track, *second_track(world)]
+        world.config()
+        await eventually(lambda: world.get("configmap", "two"), within=60)
 
 
 async def test_a_configuration_that_is_wrong_is_refused_and_the_old_one_goes_on(

@@ -60,6 +60,16 @@ def grant(kubectl: Kubectl, namespace: str, account: str) -> None:
         kubectl("apply", "-f", "-", stdin=json.dumps(whole))
 
 
+async def test_readers_are_judged_by_a_replica_that_leads_nothing_too(
+    door: Door, tmp_path: Path, reader: str
+) -> None:
+    door.secure(Pair.make(tmp_path, "one"), PROTECTED)
+    door.world.settings += ["[leader-election]", "enabled = true"]
+    door.world.commit({"web.yaml": MANIFEST})
+    async with door.world.running():
+        assert (await door.metrics("/metrics", token=reader)).status == 200
+
+
 async def test_a_reader_with_the_right_reads_and_nobody_else(
     door: Door, tmp_path: Path, reader: str, control_plane: ControlPlane
 ) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import time
+from types import SimpleNamespace
 
 import pytest
 
 from agent.reconcile import health
 from tests.eventually import eventually
 from tests.gitservers.broken import listener
-from tests.integration.serve.conftest import MANIFEST, Door
+from tests.integration.serve.conftest import MANIFEST, Answer, Door
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.integration]
 
@@ -51,17 +53,24 @@ async def test_before_the_first_pass_the_agent_is_alive_and_not_ready(door: Door
             assert (await door.health("/healthz")).status == 200
 
 
-async def test_a_loop_that_hangs_is_not_alive(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "HANGS", 0.5)
+async def test_a_long_fetch_is_alive_and_a_loop_that_hangs_is_not(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door.world.settings.append('fetch-timeout = "1h"')
     async with listener(trickle=False) as port:
         door.world.repository = f"http://127.0.0.1:{port}/r"
         async with door.world.running():
+            assert (await door.health("/readyz")).status == 503
 
-            async def dead() -> bool:
-                return (await door.health("/healthz")).status == 503
+            async def after(seconds: float) -> Answer:
+                later = SimpleNamespace(monotonic=lambda: time.monotonic() + seconds)
+                monkeypatch.setattr(health, "time", later)
+                return await door.health("/healthz")
 
-            await eventually(dead, within=30)
-            assert "track shop gave no sign for" in (await door.health("/healthz")).text
+            assert (await after(3000)).status == 200
+            hanging = await after(3600 + health.HANGS + 60)
+            assert hanging.status == 503
+            assert "track shop gave no sign for" in hanging.text
 
 
 async def test_an_api_server_that_is_away_makes_the_agent_unready_not_dead(door: Door) -> None:

@@ -159,3 +159,14 @@ async def test_a_closed_fetcher_leaves_no_folder(
     assert len(list(scratch.iterdir())) == 1
     await fetcher.close()
     assert list(scratch.iterdir()) == []
+
+
+async def test_a_machine_that_starts_no_worker_is_an_error_of_the_poll(
+    local: Remote, track: Track, tmp_path: Path
+) -> None:
+    nowhere = Fetcher(scratch=tmp_path / "nowhere")
+    snapshot = await track(local, fetcher=nowhere).poll()
+    assert snapshot.trust is Trust.UNREADABLE
+    assert "no git worker can be started: " in str(snapshot.error)
+    assert str(tmp_path / "nowhere") in str(snapshot.error)
+    await nowhere.close()

@@ -56,7 +56,11 @@ def test_version_as_json_is_one_object() -> None:
     assert json.loads(lightkeeper("version", "-o", "json").stdout)["version"] == __version__
 
 
-@pytest.mark.parametrize("arguments", [["version"], ["--help"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "arguments",
+    [["version"], ["--help"], *([command.name, "--help"] for command in frame.COMMANDS)],
+    ids=" ".join,
+)
 def test_what_needs_no_library_imports_none(arguments: list[str]) -> None:
     script = (
         "import sys; from agent.cli.main import main; main(sys.argv[2:]); "

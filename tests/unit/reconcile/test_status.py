@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from agent.manifest.errors import ManifestError
@@ -186,3 +187,29 @@ def test_the_status_reads_back_as_it_was_written() -> None:
 @pytest.mark.parametrize("data", [{}, {"status": ""}, {"status": "[]"}, {"status": '{"x": 1}'}])
 def test_what_is_no_status_reads_as_none(data: dict[str, str]) -> None:
     assert status.read(data) is None
+
+
+def fought_over(name: str, remaining: float) -> tuple[str, Outcome]:
+    return name, Outcome(key(name), Action.HOLD, error="fought over", retry_in=remaining)
+
+
+def test_it_says_until_when_an_object_is_left_alone_and_only_of_such_objects() -> None:
+    found = derive(whole(fought_over("a", 60), failed("b"), good("c")), previous=EMPTY, now=NOW)
+    assert found.retries == {"ConfigMap shop/a": "2026-01-01T00:01:00Z"}
+
+
+def test_a_pause_that_goes_on_changes_nothing_in_the_status() -> None:
+    first = derive(whole(fought_over("a", 60)), previous=EMPTY, now=NOW)
+    later = "2026-01-01T00:00:21Z"
+    assert derive(whole(fought_over("a", 38.4)), previous=first, now=later) == first
+
+
+def test_a_new_pause_is_told() -> None:
+    first = derive(whole(fought_over("a", 10)), previous=EMPTY, now=NOW)
+    found = derive(whole(fought_over("a", 20)), previous=first, now="2026-01-01T00:00:11Z")
+    assert found.retries == {"ConfigMap shop/a": "2026-01-01T00:00:31Z"}
+
+
+def test_the_answer_to_a_request_is_kept() -> None:
+    answered = msgspec.structs.replace(EMPTY, last_handled_reconcile_at="x")
+    assert derive(whole(), previous=answered, now=NOW).last_handled_reconcile_at == "x"
