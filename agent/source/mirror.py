@@ -146,8 +146,7 @@ class Mirror:
             with suppress(MirrorDamaged):
                 record = other.recall(track)
                 if record is not None:
-                    if not self.holds(record.commit, record.tag):
-                        other.copy(record, self)
+                    other.copy(record, self)
                     self.remember(track, record)
                     self.answered(track, other.last_answer(track) or 0)
 
@@ -158,8 +157,9 @@ class Mirror:
                 pass
             write_pack(repository, other.path / "objects" / "pack", [named(repository, record)])
         known = other.path / "shallow"
-        before = known.read_text() if known.exists() else ""
-        durable.write_atomically(known, f"{before}{record.commit}\n".encode())
+        before = known.read_text().split() if known.exists() else []
+        cut = dict.fromkeys([*before, record.commit])
+        durable.write_atomically(known, "".join(f"{commit}\n" for commit in cut).encode())
 
     def record_files(self) -> list[Path]:
         """Return the files that name the last good revisions, one a track."""

@@ -85,9 +85,11 @@ def everything(root: pygit2.Tree) -> Iterator[pygit2.Object]:
     pending = [root]
     while pending:
         for entry in pending.pop():
-            yield entry
             if isinstance(entry, pygit2.Tree):
                 pending.append(entry)
+            elif isinstance(entry, pygit2.Blob):
+                _ = entry.size  # only now it is read
+            yield entry
 
 
 class _Walk:
