@@ -281,7 +281,7 @@ def at(obj: Any, parts: tuple[str, ...]) -> Any:
             if not same:
                 return ABSENT if index == len(parts) - 1 else GONE
             obj = same[0]
-        elif not isinstance(obj, dict | list):
+        elif not isinstance(obj, dict):
             return GONE
         else:
             return GONE if any(map(parse_element, parts[index + 1 : -1])) else ABSENT
