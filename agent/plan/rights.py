@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Final
 
-from agent.config.model import Place, Track
+from agent.config.model import Place, Track, Verify, VerifyKeys
 from agent.manifest.keys import JSONObject
 
 RBAC: Final = "rbac.authorization.k8s.io"
@@ -68,16 +68,17 @@ def roles(agent: Agent, needs: Iterable[Need]) -> list[JSONObject]:
 
 
 def named_secrets(tracks: Iterable[Track]) -> frozenset[tuple[str, str]]:
-    """Return namespace and name of each Secret that the tracks read credentials from."""
+    """Return namespace and name of each Secret that tracks read credentials or public keys from."""
     found = [value for track in tracks for value in _places(track)]
     return frozenset((p.secret_namespace, p.secret_name) for p in found if p.secret_name)
 
 
-def _places(value: Track | Place) -> Iterator[Place]:
+def _places(value: Track | Place | Verify) -> Iterator[Place | VerifyKeys]:
     """Walk through the places in a track, and those in a place."""
     for part in (getattr(value, field.name) for field in fields(value)):
-        if isinstance(part, Place):
+        if isinstance(part, Place | VerifyKeys):
             yield part
+        if isinstance(part, Place | Verify):
             yield from _places(part)
 
 

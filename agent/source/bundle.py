@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, Final, cast
 
 from agent.source.libgit import pygit2
+from agent.source.pktline import Marker, marker, packet
 from agent.source.protocol import Rejected
 from agent.source.resolve import Listing
 
@@ -149,19 +150,19 @@ def _upload_pack(stream: BinaryIO, refs: Mapping[str, str], file: BinaryIO) -> N
     """Answer one fetch: whatever the client wants and has, it gets the whole pack."""
     capabilities = "\0ofs-delta"
     for name, found in refs.items():
-        _write_packet(stream, f"{found} {name}{capabilities}\n".encode())
+        stream.write(packet(f"{found} {name}{capabilities}\n".encode()))
         capabilities = ""
-    stream.write(b"0000")
+    stream.write(marker(Marker.FLUSH))
     stream.flush()
     if not _read_packet(stream):
         return  # it has everything
     while _read_packet(stream):
         pass
-    while (packet := _read_packet(stream)) != b"done\n":
-        if not packet:  # the end of some of what it has
-            _write_packet(stream, b"NAK\n")
+    while (asked := _read_packet(stream)) != b"done\n":
+        if not asked:  # the end of some of what it has
+            stream.write(packet(b"NAK\n"))
             stream.flush()
-    _write_packet(stream, b"NAK\n")
+    stream.write(packet(b"NAK\n"))
     while chunk := file.read(_CHUNK):
         stream.write(chunk)
     stream.flush()
@@ -173,7 +174,3 @@ def _read_packet(stream: BinaryIO) -> bytes:
     if len(length) < 4:
         raise ConnectionError("the client is gone")
     return stream.read(max(0, int(length, 16) - 4))
-
-
-def _write_packet(stream: BinaryIO, content: bytes) -> None:
-    stream.write(b"%04x%s" % (len(content) + 4, content))

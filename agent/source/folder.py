@@ -1,10 +1,10 @@
 """A plain folder as a source: its files as they lie on the disk, committed into the mirror.
 
 Runs in the git worker, whose deadline holds. Only reads the folder, never follows a symlink in it
-nor enters ``.git``; one exception is the layout in which kubelet writes volumes, where ``..data``
-is a link to the folder with the files. What is committed is one state of the files, not a mixture
-of two, and a file that somebody is still writing is waited for: half a file could look as if
-objects were gone.
+(it is committed as one, which ``tree`` passes over and notes) nor enters ``.git``; one exception is
+the layout in which kubelet writes volumes, where ``..data`` is a link to the folder with the files.
+What is committed is one state of the files, not a mixture of two, and a file that somebody is still
+writing is waited for: half a file could look as if objects were gone.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ SCRATCH: Final = ".folder-"
 KUBELET_LINK: Final = "..data"
 """The link to the current version of a volume's files (kubelet's AtomicWriter)."""
 
-_ID_DIGITS: Final = 40  # as many as a commit's id has
+_Entry = tuple[pygit2.Oid, pygit2.enums.FileMode]
+"""What a name in a tree stands for."""
+
 _QUIET: Final = 0.1  # seconds without a change, after which nobody is in the middle of one
 _PATIENCE: Final = 2.0  # seconds to wait for that
 _CLOCK_STEP: Final = 2.0  # seconds between two changes that may have one time (on FAT; Linux: 4 ms)
@@ -53,6 +55,7 @@ class Found:
     path: str
     place: str
     state: tuple[int, ...]
+    is_link: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +169,8 @@ def _scan(root: str, sub_path: str) -> Scan:
         for file in _files(path, place, sub_path):
             found.append(file)
             newest_change = max(newest_change, file.state[-1])
-            newest_content = max(newest_content, file.state[1])
+            if not file.is_link:
+                newest_content = max(newest_content, file.state[1])
     ordered = tuple(sorted(found, key=lambda file: file.path))
     return Scan(ordered, newest_content // 10**9, newest_change / 10**9)
 
@@ -175,8 +179,12 @@ def _files(path: str, place: str, sub_path: str) -> Iterator[Found]:
     with os.scandir(place) as entries:
         for entry in entries:
             below = f"{path}/{entry.name}" if path else entry.name
-            if entry.is_file(follow_symlinks=False) and accepts(below, sub_path):
-                yield Found(below, entry.path, _state(entry.stat(follow_symlinks=False)))
+            is_link = entry.is_symlink()
+            if not is_link and not entry.is_file(follow_symlinks=False):
+                continue
+            if accepts(below, sub_path) or (is_link and f"{sub_path}/".startswith(f"{below}/")):
+                state = _state(entry.stat(follow_symlinks=False))
+                yield Found(below, entry.path, state, is_link)
 
 
 def _state(status: os.stat_result) -> tuple[int, ...]:
@@ -199,20 +207,28 @@ def _bring(scan: Scan, mirror: Path, ref: str, is_still_so: Callable[[], bool]) 
         with libgit.without_fsync():  # what is lost here is only the scratch folder
             repository = pygit2.init_repository(scratch, bare=True)
             repository.odb.add_disk_alternate(str(mirror / "objects"))
-            blobs = {file.path: repository.create_blob(_content(file)) for file in scan.files}
+            entries = {file.path: _entry(repository, file) for file in scan.files}
             if not is_still_so():
                 raise _Changing("its files keep changing")
-            made = _commit(repository, blobs, scan.committed_at)
+            made = _commit(repository, entries, scan.committed_at)
         _pack_new(repository, Path(scratch, "objects"), mirror / "objects" / "pack")
         repository.free()
     _point(mirror, ref, made)
 
 
+def _entry(repository: pygit2.Repository, file: Found) -> _Entry:
+    modes = pygit2.enums.FileMode
+    return repository.create_blob(_content(file)), modes.LINK if file.is_link else modes.BLOB
+
+
 def _content(file: Found) -> bytes:
     """Return the content of exactly the version that was found.
 
-    Of a file that is too large to be a manifest, as much as shows that it is.
+    Of a file that is too large to be a manifest, as much as shows that it is; of a symlink, where
+    it leads.
     """
+    if file.is_link:
+        return _target(file)
     try:
         descriptor = os.open(file.place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
@@ -228,6 +244,15 @@ def _content(file: Found) -> bytes:
         return opened.read(MAX_FILE_SIZE + 1)
 
 
+def _target(file: Found) -> bytes:
+    try:
+        return os.fsencode(os.readlink(file.place))
+    except OSError as error:
+        if error.errno == errno.EINVAL:  # something else has taken its place
+            raise _Changing(f"{file.path} keeps changing") from None
+        raise
+
+
 def _is_open_for_writing(descriptor: int) -> bool:
     """Ask the system for a read lease, which it grants only when nobody writes (fcntl(2)).
 
@@ -241,24 +266,23 @@ def _is_open_for_writing(descriptor: int) -> bool:
     return False
 
 
-def _commit(repository: pygit2.Repository, blobs: Mapping[str, pygit2.Oid], at: int) -> str:
+def _commit(repository: pygit2.Repository, entries: Mapping[str, _Entry], at: int) -> str:
     signature = pygit2.Signature(REFERENCE, REFERENCE, max(0, at), 0)
-    tree = _tree(repository, {tuple(path.split("/")): blob for path, blob in blobs.items()})
+    tree = _tree(repository, {tuple(path.split("/")): entry for path, entry in entries.items()})
     message = "The files as they lie in the folder"
     return str(repository.create_commit(None, signature, signature, message, tree, []))
 
 
-def _tree(repository: pygit2.Repository, files: Mapping[tuple[str, ...], pygit2.Oid]) -> pygit2.Oid:
-    modes = pygit2.enums.FileMode
+def _tree(repository: pygit2.Repository, files: Mapping[tuple[str, ...], _Entry]) -> pygit2.Oid:
     builder = repository.TreeBuilder()
-    inside: dict[str, dict[tuple[str, ...], pygit2.Oid]] = {}
-    for (name, *rest), blob in files.items():
+    inside: dict[str, dict[tuple[str, ...], _Entry]] = {}
+    for (name, *rest), entry in files.items():
         if rest:
-            inside.setdefault(name, {})[tuple(rest)] = blob
+            inside.setdefault(name, {})[tuple(rest)] = entry
         else:
-            builder.insert(_printable(name), blob, modes.BLOB)
+            builder.insert(_printable(name), *entry)
     for name, below in inside.items():
-        builder.insert(_printable(name), _tree(repository, below), modes.TREE)
+        builder.insert(_printable(name), _tree(repository, below), pygit2.enums.FileMode.TREE)
     return builder.write()
 
 

@@ -255,6 +255,7 @@ class GitSource:
             record = await self._bring(fresh, target, credentials, deadline)
             # Whatever the revision is worth: if it is refused, it need not be fetched once more.
             await self._on_disk(self._mirror.replace, fresh)
+            self._revisions.forget()  # what is good is now what could be saved
             return await self._revisions.judge(record, checked_at=checked_at)
         except MirrorDamaged as damage:
             raise FetchError(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.source.errors import RulesUnreadable
 from agent.source.git import GitSource
 from agent.source.snapshot import Snapshot, Trust
 from tests.gitservers.upstream import Upstream, git
@@ -320,3 +321,51 @@ async def test_a_sourceignore_in_the_folder_counts(folder: Path, source: Source)
     assert await contents(tracked, await tracked.poll()) == {"a.yaml": "1"}
     write(folder, {".sourceignore": "a.yaml\n"})
     assert await contents(tracked, await tracked.poll()) == {"b.yaml": "1"}
+
+
+async def test_rules_of_the_configuration_win_over_those_of_the_folder(
+    folder: Path, source: Source
+) -> None:
+    write(folder, {"a.yaml": "1", "b.yaml": "1", "docs/c.yaml": "1", "docs/d.json": "1"})
+    write(folder, {".sourceignore": "b.yaml\n", "docs/.sourceignore": "*.json\n"})
+    tracked = source(ignore=("docs/*.yaml", "!b.yaml"))
+    assert await contents(tracked, await tracked.poll()) == {"a.yaml": "1", "b.yaml": "1"}
+    within = source(sub_path="docs", ignore=("!*.json",))
+    assert await contents(within, await within.poll()) == {"docs/c.yaml": "1", "docs/d.json": "1"}
+
+
+async def test_symlinks_in_a_folder_are_noted_as_in_a_repository(
+    folder: Path, source: Source
+) -> None:
+    write(folder, {"a.yaml": "1", ".sourceignore": "ignored.yaml\n"})
+    (folder / "link.yaml").symlink_to("a.yaml")
+    (folder / "dangling.yaml").symlink_to("nowhere")
+    (folder / "ignored.yaml").symlink_to("a.yaml")
+    (folder / "linked").symlink_to(".")
+    tracked = source()
+    snapshot = await tracked.poll()
+    assert await contents(tracked, snapshot) == {"a.yaml": "1"}
+    assert snapshot.notes == (
+        "symlink dangling.yaml is not followed",
+        "symlink link.yaml is not followed",
+    )
+    (folder / "link.yaml").unlink()
+    assert (await tracked.poll()).notes == ("symlink dangling.yaml is not followed",)
+
+
+async def test_a_sub_path_behind_a_symlink_is_said_to_be_one(folder: Path, source: Source) -> None:
+    write(folder, {"real/a.yaml": "1"})
+    (folder / "current").symlink_to("real")
+    snapshot = await source(sub_path="current").poll()
+    assert snapshot.trust is Trust.EMPTY
+    assert "current is a symlink, and symlinks are not followed" in str(snapshot.error)
+
+
+async def test_rules_that_are_a_symlink_are_refused_as_in_a_repository(
+    folder: Path, source: Source
+) -> None:
+    write(folder, {"a.yaml": "1", "rules": "b.yaml\n"})
+    (folder / ".sourceignore").symlink_to("rules")
+    snapshot = await source().poll()
+    assert isinstance(snapshot.error, RulesUnreadable)
+    assert "put the rules here" in str(snapshot.error)

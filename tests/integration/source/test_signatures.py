@@ -617,3 +617,140 @@ async def test_a_new_revision_is_logged_with_its_signer_once(
     fields = record.__dict__["fields"]
     assert fields["commit"] == commit
     assert fields["signer"] == f"SSH {ada.fingerprint} by ada@example.org"
+
+
+# --- folders and bundles -----------------------------------------------------------------------
+
+
+def bundle(upstream: Upstream, file: Path, *references: str) -> None:
+    """Put a bundle of these references in place."""
+    made = file.with_name("new")
+    git("bundle", "create", "--quiet", str(made), *references, repository=upstream.path)
+    made.rename(file)
+
+
+async def test_a_signed_commit_in_a_bundle_is_used_and_an_unsigned_one_refused(
+    local: Remote, track: Track, tmp_path: Path, keys: Path, ada: SshKey
+) -> None:
+    file = tmp_path / "app.bundle"
+    commit = signed(local.upstream, ada, "1")
+    bundle(local.upstream, file, "main")
+    source = track(local, url=str(file), verifier=verifier(keys))
+    for _ in range(2):
+        accepted(await source.poll(), commit)
+    unsigned = local.upstream.commit({"deploy/a.yaml": "2"})
+    bundle(local.upstream, file, "main")
+    refused(await source.poll(), unsigned[:12], "it is not signed", good=commit)
+
+
+@pytest.mark.parametrize("outer", [False, True], ids=["a tag", "a tag of a tag"])
+async def test_a_signed_tag_in_a_bundle_is_used_and_fetched_once(
+    local: Remote, track: Track, tmp_path: Path, keys: Path, ada: SshKey, outer: bool
+) -> None:
+    file = tmp_path / "app.bundle"
+    commit = local.upstream.commit({"deploy/a.yaml": "1"})
+    tag = sign_tag(local.upstream, ada, "v1", commit)
+    if outer:
+        tag = sign_tag(local.upstream, ada, "v1-outer", tag)
+    name = "v1-outer" if outer else "v1"
+    bundle(local.upstream, file, "main", name)
+    check = verifier(keys, mode=VerifyMode.TAG)
+    source = track(local, url=str(file), reference=name, verifier=check)
+    snapshot = await source.poll()
+    accepted(snapshot, commit)
+    assert snapshot.revision is not None
+    assert snapshot.revision.tag == tag
+    packs = source._mirror.pack_count()
+    again = await source.poll()
+    assert (again.trust, again.revision) == (Trust.UNCHANGED, snapshot.revision)
+    assert source._mirror.pack_count() == packs
+    shutil.rmtree(source._mirror.path)
+    source._last = None
+    accepted(await source.poll(), commit)
+
+
+async def test_a_plain_folder_cannot_be_signed_and_a_work_tree_with_a_reference_can(
+    local: Remote, track: Track, tmp_path: Path, keys: Path, ada: SshKey
+) -> None:
+    commit = signed(local.upstream, ada, "1")
+    folder = tmp_path / "clone"
+    git("worktree", "add", "--quiet", str(folder), repository=local.upstream.path)
+    plain = track(local, url=str(folder), reference="", verifier=verifier(keys))
+    refused(await plain.poll(), "a plain folder cannot be signed", "a git repository or a bundle")
+    assert not plain._mirror.path.exists()
+    accepted(await track(local, url=str(folder), verifier=verifier(keys)).poll(), commit)
+
+
+async def test_a_folder_that_was_good_before_verify_was_set_is_not_used_any_more(
+    local: Remote, track: Track, tmp_path: Path, keys: Path
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "deploy").mkdir(parents=True)
+    (folder / "deploy" / "a.yaml").write_text("1")
+    assert (await track(local, url=str(folder), reference="").poll()).may_prune
+    source = track(local, url=str(folder), reference="", verifier=verifier(keys))
+    refused(await source.poll(), "a plain folder cannot be signed")
+
+
+# --- a damaged mirror --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_good_left", [False, True], ids=["all is lost", "good one is whole"])
+async def test_a_refused_revision_in_a_rebuilt_mirror_is_not_fetched_again(
+    https: Remote, track: Track, keys: Path, ada: SshKey, is_good_left: bool
+) -> None:
+    good = signed(https.upstream, ada, "1")
+    source = track(https, verifier=verifier(keys))
+    accepted(await source.poll(), good)
+    https.upstream.commit({"deploy/a.yaml": "2"})
+    if is_good_left:
+        (source._mirror.path / "refs/lightkeeper/incoming/0123456789abcdef").write_text("damaged")
+    else:
+        (source._mirror.path / "HEAD").unlink()
+    left = good if is_good_left else None
+    refused(await source.poll(), "it is not signed", good=left)
+    fetches = https.fetches()
+    for _ in range(3):
+        snapshot = await source.poll()
+        refused(snapshot, "it is not signed", good=left)
+    assert https.fetches() == fetches
+    assert [*(await source.read(snapshot.files)).values()] == ([b"1"] if left else [])
+
+
+async def test_a_rebuild_for_one_track_keeps_the_signed_tag_of_another(
+    local: Remote, track: Track, keys: Path, ada: SshKey, tmp_path: Path
+) -> None:
+    commit = local.upstream.commit({"deploy/a.yaml": "1", "other/o.yaml": "o"})
+    inner = sign_tag(local.upstream, ada, "v1", commit)
+    sign_tag(local.upstream, ada, "outer", inner)
+    source = tagged(track, local, keys, VerifyMode.TAG, "outer")
+    accepted(await source.poll(), commit)
+    other = track(local, sub_path="other")
+    assert (await other.poll()).may_prune
+    other.record_files[0].write_text("{")
+    local.upstream.commit({"other/o.yaml": "newer"})
+    assert (await other.poll()).may_prune
+    source._mirror.repack()
+    local.upstream.path.rename(tmp_path / "away.git")
+    kept = await tagged(track, local, keys, VerifyMode.TAG, "outer").poll()
+    assert kept.trust is Trust.STALE
+    assert ada.fingerprint in kept.verified
+    assert source._mirror.is_sound()
+
+
+async def test_a_repack_keeps_the_signed_tag_that_only_a_record_names(
+    local: Remote, track: Track, keys: Path, ada: SshKey, tmp_path: Path
+) -> None:
+    """As after a crash between a ref and its record."""
+    commit = local.upstream.commit({"deploy/a.yaml": "1"})
+    inner = sign_tag(local.upstream, ada, "v1", commit)
+    sign_tag(local.upstream, ada, "outer", inner)
+    source = tagged(track, local, keys, VerifyMode.TAG, "outer")
+    accepted(await source.poll(), commit)
+    for kind in ("good", "incoming"):
+        (source._mirror.path / "refs" / "lightkeeper" / kind / source._track).unlink()
+    source._mirror.repack()
+    local.upstream.path.rename(tmp_path / "away.git")
+    kept = await tagged(track, local, keys, VerifyMode.TAG, "outer").poll()
+    assert kept.trust is Trust.STALE
+    assert ada.fingerprint in kept.verified

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from agent.config.model import DeployKey, Place, Proxy, Track
+from agent.config.model import DeployKey, Place, Proxy, Track, Verify, VerifyKeys
 from agent.plan.rights import Agent, Need, named_secrets, roles
 
 EVERYWHERE = Agent("keeper", namespace="", state_namespace="ops", account="runner")
@@ -73,6 +73,11 @@ def test_secrets_with_credentials_are_readable_one_by_one() -> None:
         Track(name="b", repository="https://example.org/b", ca=Place(file=Path("/ca.pem"))),
     ]
     secrets = named_secrets(tracks)
+    signers = Verify(keys=VerifyKeys(secret_name="signers", secret_namespace="ops"))
+    others = Verify(keys=VerifyKeys(env="SIGNERS"))
+    assert named_secrets(
+        [replace(tracks[1], verify=signers), replace(tracks[1], verify=others)]
+    ) == {("ops", "signers")}
     assert secrets == {("ops", "deploy"), ("ops", "pass"), ("net", "proxy")}
     made = roles(replace(EVERYWHERE, secrets=secrets), [])
     rules = {i["metadata"]["namespace"]: i["rules"] for i in made
