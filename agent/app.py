@@ -9,13 +9,14 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 
 from agent import __version__, log
+from agent.aio.backoff import Backoff
 from agent.aio.pulse import Pulse
 from agent.aio.supervise import forever
 from agent.apply import digestkey
@@ -51,6 +52,9 @@ from agent.source.fetcher import Fetcher
 from agent.source.url import parse_url
 
 logger = logging.getLogger(__name__)
+
+RESTART = (1.0, 30.0)
+"""First and longest pause before what worked once is started again, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,7 @@ async def run_until(
     async with asyncio.TaskGroup() as tasks:
         following = tasks.create_task(forever("configuration", config.watch), name="configuration")
         works: Config | None = None
+        pauses = Backoff(*RESTART)
         while works is None or not stop.is_set():
             steering = Steering(config.current)
             config.on_change = steering.change
@@ -116,11 +121,24 @@ async def run_until(
                 # What cannot be started is as good as a file that cannot be read.
                 if works is None or steering.begun or (reason := _known(error)) is None:
                     raise
-                config.refuse(str(reason), back_to=works)
+                if steering.config != works:
+                    config.refuse(str(reason), back_to=works)
+                    continue
+                # Not the file's fault: the kubeconfig is gone, say, and may come back.
+                logger.error("cannot start anew, trying again", extra=log.fields(error=str(reason)))
+                await _wait(stop, pauses.next())
             else:
                 works = steering.config
+                pauses.reset()
         following.cancel()
     logger.info("stopped")
+
+
+async def _wait(stop: asyncio.Event, pause: float) -> None:
+    """Wait for ``pause`` seconds, but not longer than until ``stop``."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(pause):
+            await stop.wait()
 
 
 async def _stretch(

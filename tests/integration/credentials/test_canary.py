@@ -1,12 +1,13 @@
 """Nothing secret gets out: a canary in every credential, and a look at everything there is to see.
 
 The program is run as a person runs it, at log level debug, against servers that let it in and
-servers that do not. What it serves over HTTP has to be added to ``told`` once it serves something.
+servers that do not; and asked for everything that it serves.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -14,11 +15,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import aiohttp
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from tests.controlplane.ports import free_port
 from tests.controlplane.server import ControlPlane
+from tests.eventually import eventually
 from tests.gitservers.sshd import generate_key
 from tests.integration.credentials.canaries import Watch, canaries_of
 from tests.integration.credentials.kinds import KINDS, ORIGINS, Kind, PutSecret, Servers, placed
@@ -152,6 +156,59 @@ async def test_no_canary_is_seen_anywhere(
     assert_nothing_got_out(
         everything, canaries | {token.encode() for token in servers.forge.tokens}
     )
+
+
+@pytest.mark.parametrize("let_in", [True, False], ids=["let-in", "refused"])
+@pytest.mark.asyncio
+async def test_no_canary_is_served(
+    servers: Servers,
+    control_plane: ControlPlane,
+    namespace: str,
+    put_secret: PutSecret,
+    tmp_path: Path,
+    let_in: bool,
+) -> None:
+    kinds = {n: servers.kind(n) for n in KINDS} if let_in else spoiled(servers, tmp_path)
+    manifest = f"apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: c, namespace: {namespace}}}\n"
+    servers.git.commit({"a.yaml": manifest})
+    lines, environment = tracks(kinds, "env", namespace, tmp_path, put_secret)
+    ports = {"metrics": free_port(), "health": free_port()}
+    lines[1:1] = [f'{what}-bind-address = "127.0.0.1:{port}"' for what, port in ports.items()]
+    config = tmp_path / "lightkeeper.toml"
+    config.write_text("\n".join(lines))
+    own = {"PATH": os.environ["PATH"], "KUBECONFIG": str(control_plane.kubeconfig)}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "agent", "run", "-c", str(config)),
+        env={**own, **environment},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    try:
+        served = await eventually(
+            lambda: pages(ports, passes=len(kinds)), within=100, what="a pass of each track"
+        )
+    finally:
+        process.terminate()
+        assert await process.wait() == 0
+    for name in kinds:
+        assert f'track="{name}"'.encode() in b"".join(served["/metrics"])
+    canaries = set[bytes]().union(*map(canaries_of, kinds.values()))
+    assert_nothing_got_out(served, canaries | {token.encode() for token in servers.forge.tokens})
+
+
+async def pages(ports: Mapping[str, int], *, passes: int) -> dict[str, set[bytes]] | None:
+    """Return all that the agent serves, None until it has made a pass of each track."""
+    found: dict[str, set[bytes]] = {}
+    paths = {"/metrics": "metrics", "/status": "metrics", "/healthz": "health", "/readyz": "health"}
+    async with aiohttp.ClientSession() as session:
+        for path, port in paths.items():
+            try:
+                async with session.get(f"http://127.0.0.1:{ports[port]}{path}") as answer:
+                    found[path] = {await answer.read()}
+            except aiohttp.ClientConnectorError:
+                return None
+    [status] = found["/status"]
+    made = [track for track in json.loads(status) if track["conditions"]]
+    return found if len(made) == passes else None
 
 
 @pytest.mark.parametrize(

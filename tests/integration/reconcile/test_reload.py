@@ -124,6 +124,25 @@ async def test_what_all_tracks_share_changes_too_and_what_cannot_start_is_taken_
         await eventually(lambda: world.get("configmap", "one"))
 
 
+async def test_when_the_old_one_cannot_start_anew_either_it_is_tried_again_with_pauses(
+    two_folders: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = two_folders
+    good = world.kubectl.kubeconfig.read_text()
+    world.kubeconfig = world.folder / "kubeconfig"
+    world.kubeconfig.write_text(good)
+    async with world.running():
+        await eventually(lambda: world.get("configmap", "one"))
+        world.kubeconfig.write_text("nonsense")
+        world.settings = ['sync-period = "10m"']
+        world.config()
+        await eventually(lambda: caplog.text.count("cannot start anew") == 2, within=60)
+        assert caplog.text.count("configuration refused") == 1
+        world.kubeconfig.write_text(good)
+        await world.do("delete", "configmap", "one")
+        await eventually(lambda: world.get("configmap", "one"), within=60)
+
+
 async def value_is(world: World, name: str, value: str) -> bool:
     found = await world.get("configmap", name)
     return found is not None and found["data"]["key"] == value

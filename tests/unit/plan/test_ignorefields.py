@@ -267,7 +267,11 @@ POINTERS = pointers(
 
 
 def at(obj: Any, parts: tuple[str, ...]) -> Any:
-    """The value at a pointer, ABSENT, or GONE where a list element on the way is not there."""
+    """The value at a pointer, ABSENT, or GONE where what should lead there is not there.
+
+    That is an element of a list, or a map in whose place is something else: a rule about a field
+    says nothing of what is around it.
+    """
     for index, part in enumerate(parts):
         named = parse_element(part)
         if isinstance(obj, dict) and part in obj:
@@ -277,6 +281,8 @@ def at(obj: Any, parts: tuple[str, ...]) -> Any:
             if not same:
                 return ABSENT if index == len(parts) - 1 else GONE
             obj = same[0]
+        elif not isinstance(obj, dict):
+            return GONE
         else:
             return GONE if any(map(parse_element, parts[index + 1 : -1])) else ABSENT
     return obj

@@ -98,7 +98,7 @@ def test_a_stale_source_tells_since_when_and_a_current_one_does_not() -> None:
     stale = Snapshot(Trust.STALE, REVISION, "tree", error=error, checked_at=1_767_225_600.75)
     found = derive(Findings(snapshot=stale), previous=EMPTY, now=LATER)
     assert (found.source, found.stale_since) == ("stale", "2026-01-01T00:00:00Z")
-    assert derive(Findings(snapshot=stale), previous=found, now="later") == found
+    assert derive(Findings(snapshot=stale), previous=found, now="2031-01-01T00:00:00Z") == found
     assert derive(Findings(), previous=found, now=LATER).stale_since == found.stale_since
     current = derive(Findings(snapshot=replace(GOOD, checked_at=1.0)), previous=found, now=LATER)
     assert (current.source, current.stale_since) == ("current", "")
