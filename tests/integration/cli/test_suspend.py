@@ -286,9 +286,9 @@ async def test_status_as_json_is_the_config_map_s_and_ready(world: World) -> Non
     await lightkeeper(world, "suspend", "shop")  # and no agent runs that could notice
     [status] = (await lightkeeper(world, "status", "-o", "json")).json
     assert set(status) == {
-        "track", "repository", "revision", "commit", "source", "discovered", "applied", "ignored",
-        "inSync", "held", "heldDigest", "heldObjects", "conditions", "problems", "notes",
-        "suspended", "lastHandledReconcileAt", "retries", "ready",
+        "track", "repository", "revision", "commit", "verified", "source", "staleSince",
+        "discovered", "applied", "ignored", "inSync", "held", "heldDigest", "heldObjects",
+        "conditions", "problems", "notes", "suspended", "lastHandledReconcileAt", "retries", "ready",
     }  # fmt: skip
     assert status["ready"] is True
     assert status["suspended"].startswith("since 20")
@@ -315,7 +315,11 @@ async def test_status_watches_until_it_is_interrupted(world: World) -> None:
     await world.once()
     command = ["-m", "agent", "status", "-w", "-c", str(world.folder / "lightkeeper.toml")]
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *command, stdout=asyncio.subprocess.PIPE
+        sys.executable,
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        # Whoever runs the tests in the background has it ignored, and so would the child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdout is not None
     async with asyncio.timeout(60):
