@@ -288,7 +288,8 @@ async def test_status_as_json_is_the_config_map_s_and_ready(world: World) -> Non
     assert set(status) == {
         "track", "repository", "revision", "commit", "verified", "source", "staleSince",
         "discovered", "applied", "ignored", "inSync", "held", "heldDigest", "heldObjects",
-        "conditions", "problems", "notes", "suspended", "lastHandledReconcileAt", "retries", "ready",
+        "conditions", "problems", "notes", "suspended", "lastHandledReconcileAt", "retries",
+        "ready",
     }  # fmt: skip
     assert status["ready"] is True
     assert status["suspended"].startswith("since 20")
