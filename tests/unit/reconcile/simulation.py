@@ -28,12 +28,16 @@ _replica: ContextVar[Replica | None] = ContextVar("_replica", default=None)
 
 
 class _Skipping(selectors.DefaultSelector):
-    """Does not wait for a timer: notes that it waited."""
+    """Does not wait for a timer: notes that it waited.
+
+    Each look takes a microsecond, as nothing takes no time: a remainder below the resolution of a
+    clock would otherwise never pass.
+    """
 
     waited = 0.0
 
     def select(self, timeout: float | None = None) -> Any:
-        self.waited += timeout or 0.0
+        self.waited += (timeout or 0.0) + 1e-6
         return super().select(None if timeout is None else 0)
 
 
