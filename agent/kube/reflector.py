@@ -87,6 +87,7 @@ class Reflector(Generic[R]):
         self._backoff = Backoff(*RETRY)
         self._progress = False  # the current watch has delivered something
         self._disconnects = 0  # in a row, without an event in between
+        self._gone = False  # the last watch could not begin where its list ended
         self._settled = asyncio.Event()
 
     @property
@@ -117,7 +118,11 @@ class Reflector(Generic[R]):
             self._version = ""
             if self._progress:
                 return  # history was compacted under a working watch: list again at once
-            self._note_failure(error)
+            # A kind that is new to the server has no history back to its first list: what was
+            # listed holds, and a list after a pause can be watched from. Twice is a failure.
+            if self._gone:
+                self._note_failure(error)
+            self._gone = True
         except NotFound as error:
             self._version = ""
             self._store.replace({})  # its CRD is gone, and its objects with it
@@ -210,6 +215,7 @@ class Reflector(Generic[R]):
     def _note_progress(self) -> None:
         """The watch works: what went wrong before it is over."""
         self._progress = True
+        self._gone = False
         self._disconnects = 0
         self._backoff.reset()
         if self.error is not None:

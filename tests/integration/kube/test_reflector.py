@@ -134,6 +134,28 @@ async def test_410_as_an_event_is_answered_by_a_new_list(
         await eventually(lambda: proxy.count("GET", "configmaps") == 2)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+async def test_one_watch_that_is_too_late_for_its_list_is_no_failure_but_two_are(
+    shaky: Client,
+    proxy: FaultProxy,
+    kubectl: Kubectl,
+    namespace: str,
+    times: int,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """As of a kind whose CRD has just been made: the server has no history back to the list."""
+    put(kubectl, "a", "1")
+    gone = '{"kind":"Status","status":"Failure","reason":"Expired","message":"too old","code":410}'
+    for _ in range(times):
+        proxy.plant(Fault(watch=True, status=410, body=gone))
+    async with following(shaky, namespace) as (reflector, store, _):
+        await eventually(lambda: proxy.count("WATCH", "configmaps") > times)
+        put(kubectl, "b", "1")
+        await eventually(lambda: records(store) == {("a", "1"), ("b", "1")})
+        assert (reflector.state, reflector.error) == (State.SYNCED, None)
+    assert ("cannot watch" in caplog.text) == (times == 2)
+
+
 async def test_a_silent_watch_counts_as_dead(
     shaky: Client,
     proxy: FaultProxy,
