@@ -214,6 +214,8 @@ class Fetcher:
             answer = msgspec.structs.replace(
                 answer, reason=answer.reason.replace(way.url, url.redacted())
             )
+            if answer.kind == "timeout":  # libssh2's clock may be a little ahead of ours
+                raise known or timed_out(url, deadline, way.proxy)
             raise known or _error_of(answer, request, url)
         return answer
 

@@ -14,13 +14,13 @@ from agent.source.credentials import Credentials
 from agent.source.resolve import Listing
 
 FailureKind = Literal[
-    "auth", "host-key", "unreachable", "sha-refused", "object-format", "mirror",
+    "auth", "host-key", "timeout", "unreachable", "sha-refused", "object-format", "mirror",
     "local", "folder", "bundle", "bundle-base",
 ]  # fmt: skip
-"""Who said no: the server to us (auth), we to the server (host-key), the network or the server's
-git (unreachable), the server to a fetch by id, libgit2 to the repository's kind of ids
-(object-format), or the repository on our disk. The rest is about plain paths: nothing of use there,
-a folder, a bundle, and the commit it builds on."""
+"""Who said no: the server to us (auth), we to the server (host-key), libgit2's own clock (timeout),
+the network or the server's git (unreachable), the server to a fetch by id, libgit2 to the
+repository's kind of ids (object-format), or the repository on our disk. The rest is about plain
+paths: nothing of use there, a folder, a bundle, and the commit it builds on."""
 
 
 class Rejected(Exception):

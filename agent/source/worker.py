@@ -159,7 +159,7 @@ def _kind_of(reason: str) -> FailureKind:
         return "object-format"
     if "authenticat" in lowered or "private key" in lowered:
         return "auth"
-    return "unreachable"
+    return "timeout" if "timed out" in lowered else "unreachable"
 
 
 def _write_known_hosts(homedir: Path, text: str) -> None:
