@@ -152,7 +152,7 @@ async def test_a_missing_client_certificate_is_said(track: Track, reach: Reach) 
 
 async def test_an_unknown_authority_is_said(track: Track, reach: Reach) -> None:
     remote = reach("anonymous", ca=b"")
-    await _refused(track, remote, "certificate of 127.0.0.1 is not trusted", "ca-file")
+    await _refused(track, remote, "certificate of 127.0.0.1 is not trusted", "the track's ca")
 
 
 async def test_an_expired_certificate_is_said(track: Track, reach: Reach) -> None:
@@ -295,8 +295,11 @@ class _Rotating:
     def __init__(self, credentials: Credentials) -> None:
         self.current = credentials
 
-    async def get(self) -> Credentials:
+    async def get(self, *, fresh: bool) -> Credentials:
         return self.current
+
+    def refused(self) -> bool:
+        return False
 
 
 async def test_the_next_poll_uses_what_was_rotated(
