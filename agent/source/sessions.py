@@ -53,6 +53,7 @@ class Session:
 
     client: aiohttp.ClientSession
     proxy: Proxy | None
+    resolver: aiohttp.AsyncResolver
     users: int = 0
     unused_since: float = field(default_factory=time.monotonic)
 
@@ -77,6 +78,11 @@ class Session:
             trace_request_ctx=sent,
             **via,
         )
+
+    async def close(self) -> None:
+        """Close its connections, and the resolver, which costs a thread and an inotify instance."""
+        await self.client.close()
+        await self.resolver.close()  # aiohttp closes only a resolver it made itself
 
 
 class Sessions:
@@ -104,7 +110,7 @@ class Sessions:
         self._closed = True
         while self._sessions:
             _, session = self._sessions.popitem()
-            await session.client.close()
+            await session.close()
 
     async def _make(self, route: Route) -> Session:
         async with self._making:
@@ -118,13 +124,13 @@ class Sessions:
                 )
                 if self._closed:
                     raise aiohttp.ClientConnectionError("the agent is about to end")
-                self._sessions[route] = Session(_client(route.proxy, tls), route.proxy)
+                self._sessions[route] = _session(route.proxy, tls)
             return self._sessions[route]
 
     async def _close_unused(self) -> None:
         # One at a time, and looked for anew: while one is closed others come by here.
         while (route := self._unused()) is not None:
-            await self._sessions.pop(route).client.close()
+            await self._sessions.pop(route).close()
 
     def _unused(self) -> Route | None:
         oldest = time.monotonic() - _UNUSED_SECONDS
@@ -134,7 +140,8 @@ class Sessions:
         return None
 
 
-def _client(proxy: Proxy | None, tls: Any) -> aiohttp.ClientSession:
+def _session(proxy: Proxy | None, tls: Any) -> Session:
+    resolver = aiohttp.AsyncResolver()  # those of a loop share their channel
     options: dict[str, Any] = {
         "ssl": tls,
         "limit": 0,  # a server that hangs must not use up what others need
@@ -144,10 +151,8 @@ def _client(proxy: Proxy | None, tls: Any) -> aiohttp.ClientSession:
         connector: aiohttp.TCPConnector = SocksConnector(proxy, **options)
     else:
         # A cached lookup would run on after the deadline that cancelled it.
-        connector = aiohttp.TCPConnector(
-            resolver=aiohttp.AsyncResolver(), use_dns_cache=False, **options
-        )
-    return aiohttp.ClientSession(
+        connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, **options)
+    client = aiohttp.ClientSession(
         connector=connector,
         headers={"User-Agent": USER_AGENT},
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -155,6 +160,7 @@ def _client(proxy: Proxy | None, tls: Any) -> aiohttp.ClientSession:
         trace_configs=[_reuse_trace()],
         trust_env=False,
     )
+    return Session(client, proxy, resolver)
 
 
 def _reuse_trace() -> aiohttp.TraceConfig:

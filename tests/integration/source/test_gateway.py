@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from agent.source.gateway import Passage
 from agent.source.sessions import Route, Sessions
 from agent.source.snapshot import Trust
 from agent.source.url import parse_url
+from tests.eventually import eventually
 from tests.gitservers.broken import stuck
 from tests.gitservers.https import HttpsServer
 from tests.integration.source.conftest import PASSWORD, Remote, Track
@@ -98,3 +100,23 @@ async def test_a_session_nobody_uses_any_more_is_closed(monkeypatch: pytest.Monk
         assert not second.client.closed
     await routes.close()
     assert second.client.closed
+
+
+async def test_sessions_that_are_closed_leave_no_inotify_instance() -> None:
+    routes = Sessions()
+    async with routes.use(Route()) as session:
+        # A node allows 128 of them by default, for all of a user's processes together.
+        assert session.resolver
+        assert _inotify_instances() == 1
+    await routes.close()
+    await eventually(lambda: _inotify_instances() == 0, what="the resolver's instance is closed")
+
+
+def _inotify_instances() -> int:
+    opened = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            opened += "inotify" in os.readlink(descriptor)
+        except FileNotFoundError:  # the one that lists the folder
+            continue
+    return opened
