@@ -150,13 +150,15 @@ demo: $(VENV) ## see it work, on KUBECONFIG if that is set, else on a control pl
 	$(BIN)/python -m tests.demo
 
 .PHONY: lock
-lock: $(VENV) ## write requirements.lock anew from pyproject.toml
+lock: $(VENV) ## write requirements.lock, and the binary's part of it, anew from pyproject.toml
 	$(call stage,lock file)
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-header --group dev \
-		pyproject.toml -o requirements.lock
-	if grep -nE '://|^/|$(CURDIR)' requirements.lock; then
-		echo "requirements.lock names a host or a path of this machine; see above" >&2
+	compile="$(BIN)/uv pip compile --quiet --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-header pyproject.toml"
+	$$compile --universal --group dev -o requirements.lock
+	$$compile --python-platform linux --group binary --constraint requirements.lock \
+		-o packaging/binary/requirements.lock
+	if grep -nE '://|^/|$(CURDIR)' requirements.lock packaging/binary/requirements.lock; then
+		echo "a lock file names a host or a path of this machine; see above" >&2
 		exit 1
 	fi
 
