@@ -57,6 +57,10 @@ RESTART = (1.0, 30.0)
 """First and longest pause before what worked once is started again, in seconds."""
 
 
+SAME_SIGNAL = 0.5
+"""Within so many seconds a second signal is the first one again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Agent:
     """A built agent: what all terms share, and who campaigns for the right to begin one.
@@ -293,12 +297,16 @@ def _project(obj: JSONObject, resource: Resource) -> Record:
 def _signals(stop: Callable[[], None], *, hang_up: Callable[[], None]) -> Iterator[None]:
     """Call ``stop`` at the first SIGTERM or SIGINT; a second one ends the process at once.
 
-    Call ``hang_up`` at each SIGHUP.
+    Not one that comes with the first: of Ctrl-C a terminal tells both processes of a one-file
+    binary, and the outer one passes it on. Call ``hang_up`` at each SIGHUP.
     """
     loop = asyncio.get_running_loop()
 
     def first() -> None:
         stop()
+        loop.call_later(SAME_SIGNAL, give_way)
+
+    def give_way() -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import NamedTuple, NoReturn
 
+from agent import frozen
 from agent.cli import options, output
 from agent.errors import AgentError
 
@@ -49,6 +50,8 @@ COMMANDS = (
 
 def entrypoint() -> NoReturn:
     """Run as a program: arguments from the system, result as exit code."""
+    if sys.argv[1:2] != [_GIT_WORKER]:
+        frozen.settle()
     sys.exit(main(sys.argv[1:]))
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from agent.authorities import ca_file
 from agent.kube.errors import AuthError
 
 _LOAD_DEADLINE = 30.0  # seconds; an exec plug-in that waits for a browser must not hang the agent
@@ -111,7 +112,7 @@ def _tls(configuration: Any) -> ssl.SSLContext | bool:
     if not str(configuration.host).startswith("https://"):
         return False
     try:
-        tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert)
+        tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert or ca_file())
         if configuration.cert_file:
             tls.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
     except (OSError, ssl.SSLError) as error:

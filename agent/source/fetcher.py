@@ -98,7 +98,7 @@ class Fetcher:
         scratch: Path | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self._pool = WorkerPool(size=workers, idle_seconds=idle_seconds, scratch=scratch)
+        self._pool = WorkerPool(size=workers, idle_seconds=idle_seconds, folder=scratch)
         self._environment = environment
         self._sessions = Sessions()
         self._exchange = Exchange(self._sessions, environment)

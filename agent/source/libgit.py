@@ -12,29 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-__all__ = ["ca_file", "pygit2", "set_homedir", "set_network_timeout", "without_fsync"]
+from agent.authorities import ca_file
 
-_CA_FILES: Final = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Alpine
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # RHEL, Fedora
-    "/etc/pki/tls/certs/ca-bundle.crt",  # older RHEL
-    "/etc/ssl/ca-bundle.pem",  # SUSE
-    "/etc/ssl/cert.pem",  # Alpine without ca-certificates, macOS
-)
+__all__ = ["pygit2", "set_homedir", "set_network_timeout", "without_fsync"]
+
 _OBJECT_CACHE_BYTES: Final = 16 << 20  # libgit2's default of 256 MiB is for a work tree's owner
-
-
-def ca_file() -> str:
-    """Return the bundle of certificate authorities to trust.
-
-    ``SSL_CERT_FILE`` if readable, else the distribution's, else certifi's.
-    """
-    for candidate in (os.environ.get("SSL_CERT_FILE", ""), *_CA_FILES):
-        if candidate and os.access(candidate, os.R_OK) and Path(candidate).stat().st_size:
-            return candidate
-    import certifi
-
-    return certifi.where()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ Knows processes and lines, not repositories.
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import shutil
 import signal
@@ -20,17 +19,27 @@ from typing import Final
 
 import msgspec
 
+from agent import scratch
 from agent.errors import AgentError
+from agent.frozen import is_frozen
 from agent.source import protocol
 
 _ANSWER_LIMIT: Final = 64 << 20  # bytes of one answer: some 800,000 refs
 _KILL_SECONDS: Final = 0.5  # a killed process is gone in a millisecond, unless its disk hangs
 _TIMER_SLACK_SECONDS: Final = 0.05  # a timer may fire a little early
-_INHERITED: Final = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_INHERITED: Final = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "LD_LIBRARY_PATH",
+)
 
 
 _HOMEDIR: Final = "lightkeeper-git-worker-"
-_STARTING_SECONDS: Final = 60.0  # between a folder and its lock there is a moment
 
 
 class WorkerDied(AgentError):
@@ -41,52 +50,29 @@ class WorkerDied(AgentError):
 
 def worker_command() -> list[str]:
     """Return the command that starts a worker, its own arguments not included."""
-    if getattr(sys, "frozen", False):
+    if is_frozen():
         return [sys.executable, "git-worker"]
     # -P: whatever lies in the working directory must not be importable.
     return [sys.executable, "-P", "-m", "agent.source.worker"]
 
 
 def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a worker: what it needs, and nothing that may be a secret.
-
-    A frozen binary's loader points LD_LIBRARY_PATH at the bundle; a child gets the user's own.
-    """
+    """Return the environment of a worker: what it needs, and nothing that may be a secret."""
     environment = {name: environ[name] for name in _INHERITED if name in environ}
-    if getattr(sys, "frozen", False):
-        original = environ.get("LD_LIBRARY_PATH_ORIG", "")
+    if is_frozen():
         # The loader's own: without them a one-file binary would unpack itself once more.
         environment |= {name: environ[name] for name in environ if name.startswith("_PYI_")}
     else:
-        original = environ.get("LD_LIBRARY_PATH", "")
         environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
-    if original:
-        environment["LD_LIBRARY_PATH"] = original
     return environment
 
 
-def sweep_homedirs(scratch: Path | None) -> None:
+def sweep_homedirs(folder: Path | None) -> None:
     """Remove the folders of workers whose agent was killed; a living one holds a lock on its own.
 
-    ``scratch`` is where they are; None is the system's folder for such things.
+    ``folder`` is where they are; None is the system's folder for such things.
     """
-    for folder in Path(scratch or tempfile.gettempdir()).glob(f"{_HOMEDIR}*"):
-        with suppress(OSError):  # locked, somebody else's, or gone
-            if time.time() - folder.lstat().st_mtime > _STARTING_SECONDS:
-                lock = _locked(folder)
-                shutil.rmtree(folder, ignore_errors=True)
-                os.close(lock)
-
-
-def _locked(folder: Path) -> int:
-    """Return a descriptor that locks the folder until it is closed; OSError when it is locked."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise
-    return descriptor
+    scratch.sweep(Path(folder or tempfile.gettempdir()), f"{_HOMEDIR}*")
 
 
 class _Worker:
@@ -99,10 +85,10 @@ class _Worker:
         self._homedir = homedir
 
     @classmethod
-    async def start(cls, scratch: Path | None) -> _Worker:
+    async def start(cls, folder: Path | None) -> _Worker:
         """Start one; raise WorkerDied when the machine has no process or folder for it."""
         try:
-            return await cls._start(scratch)
+            return await cls._start(folder)
         except OSError as error:
             raise WorkerDied(
                 f"no git worker can be started: {error}; it needs a process, memory, and a folder "
@@ -110,9 +96,9 @@ class _Worker:
             ) from error
 
     @classmethod
-    async def _start(cls, scratch: Path | None) -> _Worker:
-        homedir = Path(tempfile.mkdtemp(prefix=_HOMEDIR, dir=scratch))
-        lock = _locked(homedir)
+    async def _start(cls, folder: Path | None) -> _Worker:
+        homedir = Path(tempfile.mkdtemp(prefix=_HOMEDIR, dir=folder))
+        lock = scratch.lock(homedir)
         process = None
         try:
             process = await asyncio.create_subprocess_exec(
@@ -168,16 +154,16 @@ class _Worker:
 class WorkerPool:
     """At most ``size`` workers; one idle for ``idle_seconds`` is ended.
 
-    ``scratch`` is where workers keep known_hosts while they run; None is the system's own.
+    ``folder`` is where workers keep known_hosts while they run; None is the system's own.
     """
 
     def __init__(
-        self, *, size: int = 8, idle_seconds: float = 60, scratch: Path | None = None
+        self, *, size: int = 8, idle_seconds: float = 60, folder: Path | None = None
     ) -> None:
         self._size = size
         self._slots = asyncio.Semaphore(size)
         self._idle_seconds = idle_seconds
-        self._scratch = scratch
+        self._folder = folder
         self._idle: list[_Worker] = []
         self._alive: set[_Worker] = set()
         self._closed = False
@@ -226,7 +212,7 @@ class WorkerPool:
         return self._idle.pop() if self._idle else None
 
     async def _start(self) -> _Worker:
-        worker = await _Worker.start(self._scratch)
+        worker = await _Worker.start(self._folder)
         self._alive.add(worker)
         return worker
 

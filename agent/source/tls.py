@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import ssl
 
+from agent.authorities import ca_file
 from agent.source.errors import CredentialsError
-from agent.source.libgit import ca_file
 
 
 def client_context(*, ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLContext:

@@ -9,7 +9,6 @@ msgspec only. It keeps nothing, writes no log, and ends when its standard input 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import queue
 import signal
@@ -19,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from agent.frozen import die_with_parent
 from agent.source import libgit, local
 from agent.source.credentials import Credentials
 from agent.source.libgit import pygit2
@@ -37,7 +37,6 @@ from agent.source.protocol import (
 )
 from agent.source.resolve import Listing
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _REFUSED_IDS = (
     "cannot fetch a specific object",
     "unexpected packet type",
@@ -175,18 +174,13 @@ def _read_requests(requests: queue.SimpleQueue[bytes]) -> None:
     os._exit(0)
 
 
-def _die_with_parent() -> None:
-    # The end of standard input says the same, unless libgit2 keeps the reading thread from it.
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the worker; never returns."""
     parser = argparse.ArgumentParser(prog="git-worker")
     parser.add_argument("--homedir", type=Path, required=True)
     arguments = parser.parse_args(argv)
-    _die_with_parent()
+    # The end of standard input says the same, unless libgit2 keeps the reading thread from it.
+    die_with_parent(signal.SIGKILL)
     # Sent when somebody opens a file for writing just while ``folder`` asks whether anybody has.
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     libgit.set_homedir(arguments.homedir)

@@ -13,8 +13,7 @@ _ENVIRON = {
     "TOKEN": "hunter2",
     "LIGHTKEEPER_DEPLOY_KEY": "hunter2",
     "https_proxy": "http://ada:hunter2@proxy",
-    "LD_LIBRARY_PATH": "/bundle",
-    "LD_LIBRARY_PATH_ORIG": "/mine",
+    "LD_LIBRARY_PATH": "/mine",
     "SSL_CERT_FILE": "/etc/ca.pem",
     "SSL_CERT_DIR": "/etc/certs",
 }
@@ -24,11 +23,15 @@ def test_no_secret_of_the_agents_environment_reaches_a_worker() -> None:
     assert "hunter2" not in str(worker_environment(_ENVIRON))
 
 
-@pytest.mark.parametrize(("original", "expected"), [("/mine", "/mine"), ("", None)])
 def test_a_frozen_agent_gives_its_workers_the_users_library_path(
-    monkeypatch: pytest.MonkeyPatch, original: str, expected: str | None
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    environ = {**_ENVIRON, "LD_LIBRARY_PATH_ORIG": original}
-    assert worker_environment(environ).get("LD_LIBRARY_PATH") == expected
+    assert worker_environment(_ENVIRON)["LD_LIBRARY_PATH"] == "/mine"
     assert worker_command() == [sys.executable, "git-worker"]
+
+
+def test_a_frozen_agents_workers_use_what_it_has_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    environ = {**_ENVIRON, "_PYI_APPLICATION_HOME_DIR": "/unpacked"}
+    assert worker_environment(environ)["_PYI_APPLICATION_HOME_DIR"] == "/unpacked"
