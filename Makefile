@@ -137,6 +137,11 @@ bench: $(VENV) ## measure beside the floor and kubectl, and write docs/performan
 	mkdir -p docs
 	$(BIN)/python -m tests.bench --write docs/performance.md
 
+.PHONY: binary
+binary: $(VENV) ## dist/lightkeeper, for any Linux with glibc 2.31 or newer (once 8 minutes, then half a one)
+	$(call stage,binary)
+	PYTHON=$(BIN)/python packaging/binary/build.sh
+
 .PHONY: demo
 demo: $(VENV) ## see it work, on KUBECONFIG if that is set, else on a control plane of its own
 	if [ -z "$${KUBECONFIG:-}" ]; then

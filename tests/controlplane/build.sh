@@ -19,7 +19,6 @@ set -euo pipefail
 readonly kube_version=1.20.2
 readonly recipe=1 # part of the cache key: raise it when a build's result would change
 readonly suite=bookworm
-readonly keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 readonly programs=(etcd kube-apiserver)
 readonly tools=(
   golang-go dpkg-dev make rsync jq openssl debian-archive-keyring
@@ -27,56 +26,10 @@ readonly tools=(
 )
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-readonly repository
-stage_group= # process group of the running stage
-work=        # folder of the unfinished build
-
-say() {
-  printf 'controlplane %3dm%02ds  %s\n' $((SECONDS / 60)) $((SECONDS % 60)) "$*" >&2
-}
-
-fail() {
-  printf 'controlplane: %s\n' "$1" >&2
-  shift
-  [ $# -eq 0 ] || printf '  %s\n' "$@" >&2
-  exit 1
-}
-
-clean_up() {
-  [ -z "$stage_group" ] || kill -- "-$stage_group" 2>/dev/null || true
-  [ -z "$work" ] || rm -rf "$work"
-}
-
-# stage TITLE COMMAND...: runs a command into the log, with a sign of life every ten seconds. The
-# command has its own process group, so that an interrupt leaves nothing of it behind.
-stage() {
-  local title=$1 started=$SECONDS beat=$SECONDS status=0
-  shift
-  say "$title"
-  printf '\n== %s: %s\n' "$(date -u +%H:%M:%S)" "$title" >>"$log"
-  set -m
-  (
-    set +m
-    "$@"
-  ) </dev/null >>"$log" 2>&1 &
-  stage_group=$!
-  set +m
-  while kill -0 "$stage_group" 2>/dev/null; do
-    sleep 0.3
-    if ((SECONDS - beat >= 10)); then
-      beat=$SECONDS
-      say "  ... still $title ($((SECONDS - started)) s)"
-    fi
-  done
-  wait "$stage_group" || status=$?
-  stage_group=
-  ((status == 0)) && return
-  printf '%s\n' "--- the last lines of $log" >&2
-  tail -n 30 "$log" >&2
-  fail "$title: failed with exit code $status" \
-    "The whole log: $log" \
-    "Or point KUBEBUILDER_ASSETS at a folder that holds etcd and kube-apiserver."
-}
+title=controlplane
+readonly repository title
+source "$repository/packaging/cached-build.sh"
+instead=("Or point KUBEBUILDER_ASSETS at a folder that holds etcd and kube-apiserver.")
 
 # runs_here FOLDER: both programs are there and answer --version.
 runs_here() {
@@ -102,88 +55,15 @@ intact() {
     [ "$(manifest "$1")" = "$(cat "$1/MANIFEST")" ]
 }
 
-lock() {
-  local beat=$SECONDS
-  exec 9>>"$root/lock"
-  flock -n 9 && return
-  say "waiting for another build to finish (it holds $root/lock)"
-  until flock -w 1 9; do
-    if ((SECONDS - beat >= 10)); then
-      beat=$SECONDS
-      say "  ... still waiting for the other build"
-    fi
-  done
-}
-
 # --- stages -----------------------------------------------------------------------------------
 
-missing_tools() {
-  local tool
-  for tool in "${tools[@]}"; do
-    [ "$(dpkg-query -W -f '${db:Status-Status}' "$tool" 2>/dev/null)" = installed ] || echo "$tool"
-  done
-}
-
-apt_install() {
-  DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-    -o DPkg::Lock::Timeout=300 "$@"
-}
-
-# The package lists are fetched only when they turn out to be missing or too old: they may name
-# archives that cannot be reached from here and that we do not need.
-install_tools() {
-  if ! apt_install "$@"; then
-    update_lists
-    apt_install "$@"
-  fi
-}
-
-debian_archive() {
-  apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' \
-    "Codename: $suite" 'Component: main' | head -n 1
-}
-
-update_lists() {
-  apt-get update || echo "some archives could not be reached: going on with the others"
-}
-
-# An apt of our own, next to the machine's: same archive, same keys, same proxy, other folders.
-set_up_apt() {
-  local archive
-  archive=$(debian_archive)
-  if [ -z "$archive" ] && ((EUID == 0)); then # there may be no lists yet that would name it
-    update_lists
-    archive=$(debian_archive)
-  fi
-  if [ -z "$archive" ]; then
-    echo "No Debian archive with $suite/main in this machine's apt sources; its lists:"
-    apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(COMPONENT)' 'Created-By: Packages'
-    return 1
-  fi
-  mkdir -p "$work"/apt/{lists,archives}/partial "$work/apt/sources.d"
-  printf '%s [signed-by=%s] %s %s main\n' deb "$keyring" "$archive" "$suite" \
-    deb-src "$keyring" "$archive" "$suite" >"$work/apt/sources.list"
-  cat >"$work/apt/apt.conf" <<-CONF
-	Dir::Etc::SourceList "$work/apt/sources.list";
-	Dir::Etc::SourceParts "$work/apt/sources.d";
-	Dir::State::Lists "$work/apt/lists";
-	Dir::Cache "$work/apt";
-	APT::Sandbox::User "root";
-	CONF
-  APT_CONFIG="$work/apt/apt.conf" apt-get update --error-on=any
-}
-
 fetch() {
-  set_up_apt
-  export APT_CONFIG="$work/apt/apt.conf"
+  private_apt "$suite"
   mkdir -p "$work/fetched" "$work/etcd"
   cd "$work/fetched"
   apt-get download etcd-server
   dpkg -x etcd-server_*.deb "$work/etcd"
-  # apt has checked the archive's signature and every file's checksum; dpkg-source would ask for
-  # the uploader's own key as well.
-  apt-get source --download-only kubernetes
-  dpkg-source --no-check -x kubernetes_*"$kube_version"-*.dsc "$source"
+  source_package kubernetes "$source" "$kube_version"
 }
 
 # The reflect2 1.0.1 in the source's vendor folder reads the runtime's types in a way that ends in
@@ -217,19 +97,13 @@ try_result() {
 }
 
 build() {
-  local missing
   rm -rf "$root/.$key".building.* # left behind by a build that was killed
   work=$(mktemp -d "$root/.$key.building.XXXXXX")
   source="$work/go/src/k8s.io/kubernetes"
   mkdir -p "$(dirname "$source")"
   : >"$log"
   say "building Kubernetes $kube_version once; about 6 minutes on two idle cores (log: $log)"
-  mapfile -t missing < <(missing_tools)
-  if ((${#missing[@]})); then
-    ((EUID == 0)) || fail "these Debian packages are missing: ${missing[*]}" \
-      "Install them (sudo apt-get install ${missing[*]}) or run this as root."
-    stage "installing ${missing[*]}" install_tools "${missing[@]}"
-  fi
+  need "${tools[@]}"
   stage "fetching etcd and the sources of kube-apiserver" fetch
   stage "replacing a vendored module" patch_source
   stage "compiling kube-apiserver" compile
@@ -266,9 +140,7 @@ if intact "$cached"; then
   exit
 fi
 mkdir -p "$root"
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
+clean_up_at_the_end
 lock
 if ! intact "$cached"; then # nobody built it while we waited
   [ ! -e "$cached" ] || say "$cached is damaged, or not complete: building it again"
