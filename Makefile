@@ -19,7 +19,7 @@ BIN := .venv/bin
 VENV := .venv/.complete
 # Servers the integration tests start for themselves, and the clients that go with them.
 SYSTEM_PACKAGES := openssh-server openssh-client nginx fcgiwrap git openssl tinyproxy microsocks libfaketime \
-	gnupg prometheus strace
+	gnupg prometheus strace systemd
 # The quick tests first; in one run, so that there is one verdict.
 TEST_FOLDERS := tests/unit $(filter-out tests/unit/ tests/__pycache__/, $(wildcard tests/*/))
 
@@ -153,6 +153,11 @@ demo: $(VENV) ## see it work, on KUBECONFIG if that is set, else on a control pl
 		fi
 	fi
 	$(BIN)/python -m tests.demo
+
+.PHONY: manifests
+manifests: $(VENV) ## write packaging/manifests and packaging/systemd anew, as install --export prints
+	$(call stage,manifests)
+	$(BIN)/python packaging/manifests/generate.py
 
 .PHONY: lock
 lock: $(VENV) ## write requirements.lock, and the binary's part of it, anew from pyproject.toml

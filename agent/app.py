@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -76,15 +77,33 @@ class Agent:
     metrics: Metrics
 
 
-async def run_once(config: Config, environment: Mapping[str, str]) -> list[TrackStatus]:
+async def run_once(
+    config: Config, environment: Mapping[str, str], *, patience: float | None = None
+) -> list[TrackStatus]:
     """Make one pass of every track, side by side, and return their states.
 
     Takes no part in leader election: who asks for a pass wants that pass, now. ``environment`` is
-    where credentials that the configuration names are looked up.
+    where credentials that the configuration names are looked up. With ``patience``, in seconds,
+    tries until all is in sync, but no longer; repositories, API server and kubeconfig may still be
+    missing at first.
     Raises AgentError when there is no API server to talk to or no folder to write.
     """
-    async with _built(config, environment, elect=False) as agent:
-        return await agent.terms.once(agent.client, config.tracks)
+    if patience is None:
+        async with _built(config, environment, elect=False) as agent:
+            return await agent.terms.once(agent.client, config.tracks)
+    begun = time.monotonic()
+    pauses = Backoff(*RESTART)
+    while True:
+        left = max(0.0, begun + patience - time.monotonic())
+        try:
+            async with _built(config, environment, elect=False) as agent:
+                return await agent.terms.once(agent.client, config.tracks, patience=left)
+        except AgentError as error:
+            pause = pauses.next()
+            if pause > left:
+                raise
+            logger.warning("cannot start, trying again", extra=log.fields(error=str(error)))
+            await asyncio.sleep(pause)
 
 
 def check(config: Config) -> Config:

@@ -43,6 +43,7 @@ COMMANDS = (
     Command("reconcile", "have the agent make a pass now", "agent.cli.reconcile"),
     Command("delete", "end a track and delete what it owns", "agent.cli.delete"),
     Command("rbac", "print the least rights this configuration needs", "agent.cli.rbac"),
+    Command("install", "print what it takes to run the agent somewhere", "agent.cli.install"),
     Command("validate", "check the configuration and show it", "agent.cli.validate"),
     Command("version", "print the version", "agent.cli.version"),
 )

@@ -153,6 +153,16 @@ def tracks(args: argparse.Namespace, config: Config) -> list[Track]:
     return [track_of(config, name) for name in dict.fromkeys(args.tracks)]
 
 
+def duration(flag: str, text: str) -> float:
+    """Return the seconds that a flag's text stands for. Raises BadUsage."""
+    from agent.config.durations import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise BadUsage(f"{flag}: {error}") from error
+
+
 def confirm(question: str, *, otherwise: str) -> None:
     """Ask the person. Raises Declined with ``otherwise`` for anything but a yes.
 

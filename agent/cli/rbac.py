@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import argparse
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 from agent.cli import options, output
 
 if TYPE_CHECKING:
     from agent.config.model import Config
     from agent.manifest.keys import JSONObject
-    from agent.plan.rights import Agent
-    from agent.reconcile.needs import Found
+    from agent.plan.rights import Agent, Need
 
 COMPLETE, INCOMPLETE = 0, 1
 
@@ -51,27 +51,66 @@ def register(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the roles; 1 when not everything could be looked at. Raises AgentError."""
     from agent.cli import cluster
-    from agent.plan.rights import RBAC, roles
 
     options.quiet(args)
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
-    kinds = [kind for text in args.kinds for kind in text.split(",") if kind]
-    agent, found = cluster.run(_survey(config, kinds, account=args.service_account))
-    made = roles(agent, found.needs)
+    found = survey(config, args.kinds, account=args.service_account)
     if args.output == "json":
-        output.write_json({"apiVersion": "v1", "kind": "List", "items": made})
+        output.write_json({"apiVersion": "v1", "kind": "List", "items": found.roles})
     else:
-        _write(made, escalation=any(need.group == RBAC for need in found.needs))
+        _write(found)
     output.flush()
     for problem in found.problems:
         output.complain(problem)
     return INCOMPLETE if found.problems else COMPLETE
 
 
-async def _survey(config: Config, kinds: list[str], *, account: str | None) -> tuple[Agent, Found]:
+class Survey(NamedTuple):
+    """The rights, what is to be said of them as comments, and what could not be found out."""
+
+    roles: list[JSONObject]
+    remarks: str
+    problems: tuple[str, ...]
+
+    @classmethod
+    def of(cls, agent: Agent, needs: Sequence[Need], problems: tuple[str, ...] = ()) -> Survey:
+        """Return the rights of an agent that manages these kinds."""
+        from agent.plan.rights import RBAC, roles
+
+        escalation = any(need.group == RBAC for need in needs)
+        return cls(roles(agent, needs), _ESCALATION if escalation else "", problems)
+
+
+def survey(config: Config, kinds: Iterable[str], *, account: str | None = None) -> Survey:
+    """Look through cluster and repositories. ``kinds`` are more of them, as a person names them.
+
+    Raises AgentError.
+    """
     from agent.cli import cluster
+
+    more = [kind for text in kinds for kind in text.split(",") if kind]
+    return cluster.run(_survey(config, more, account=account))
+
+
+def account_of(config: Config, namespace: str, *, account: str | None = None) -> Agent:
+    """Return whose rights they are, with the state in this namespace."""
     from agent.plan.rights import Agent, named_secrets
     from agent.reconcile.candidates import leases
+
+    settings, election = config.agent, config.leader_election
+    return Agent(
+        settings.name,
+        settings.namespace,
+        namespace,
+        account=account or settings.name,
+        lease_namespace=election.namespace or namespace,
+        leases=tuple(leases(config)) if election.enabled else (),
+        secrets=named_secrets(config.tracks),
+    )
+
+
+async def _survey(config: Config, kinds: list[str], *, account: str | None) -> Survey:
+    from agent.cli import cluster
     from agent.reconcile.needs import Surveyor
     from agent.reconcile.rehearsal import rehearsing
 
@@ -84,23 +123,16 @@ async def _survey(config: Config, kinds: list[str], *, account: str | None) -> t
         surveyor = Surveyor(there.client, rehearser, there.agent, there.namespace)
         with output.progress("looking through the repositories"):
             found = await surveyor.survey(config.tracks, more=kinds)
-    settings, election = config.agent, config.leader_election
-    agent = Agent(
-        settings.name,
-        settings.namespace,
-        there.namespace,
-        account=account or settings.name,
-        lease_namespace=election.namespace or there.namespace,
-        leases=tuple(leases(config)) if election.enabled else (),
-        secrets=named_secrets(config.tracks),
-    )
-    return agent, found
+    agent = account_of(config, there.namespace, account=account)
+    return Survey.of(agent, found.needs, found.problems)
 
 
-def _write(roles: list[JSONObject], *, escalation: bool) -> None:
+def _write(found: Survey) -> None:
     import yaml
 
-    if escalation:
-        output.write(_ESCALATION)
-    documents = [yaml.safe_dump(role, sort_keys=False, default_flow_style=False) for role in roles]
+    if found.remarks:
+        output.write(found.remarks)
+    documents = [
+        yaml.safe_dump(role, sort_keys=False, default_flow_style=False) for role in found.roles
+    ]
     output.write("---\n".join(documents).rstrip())

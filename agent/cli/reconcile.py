@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     """Ask for passes, wait for them, print the tracks. Raises AgentError."""
     from agent.cli import cluster, report
 
-    timeout = _seconds(args.timeout)
+    timeout = options.duration("--timeout", args.timeout)
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     tracks = options.tracks(args, config)
     statuses = cluster.run(_reconcile(config, tracks, wait=timeout if args.wait else 0.0))
@@ -63,15 +63,6 @@ def run(args: argparse.Namespace) -> int:
         for track in tracks:
             output.write(f"Track {track.name}: a pass is asked for.")
     return 0 if not args.wait or all(status.ready for status in statuses) else NOT_READY
-
-
-def _seconds(text: str) -> float:
-    from agent.config.durations import parse_duration
-
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise options.BadUsage(f"--timeout: {error}") from error
 
 
 async def _reconcile(config: Config, tracks: list[Track], *, wait: float) -> list[TrackStatus]:

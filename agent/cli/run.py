@@ -1,4 +1,8 @@
-"""``lightkeeper run``: keep the cluster as the repositories say; ``--once`` for a single pass."""
+"""``lightkeeper run``: keep the cluster as the repositories say; ``--once`` for a single pass.
+
+``--once --wait`` is for init containers and scripts: what comes after it starts from a cluster
+that is as git says.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,9 @@ if TYPE_CHECKING:
 
 NOT_IN_SYNC = 1
 
+WAIT = "5m"
+"""How long ``--wait`` waits, unless told otherwise."""
+
 
 def register(parser: argparse.ArgumentParser) -> None:
     """Add the command's flags."""
@@ -21,6 +28,17 @@ def register(parser: argparse.ArgumentParser) -> None:
         "--once",
         action="store_true",
         help="make one pass of every track and exit: 0 when all is in sync, 1 otherwise",
+    )
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="with --once: go on with passes until all is in sync, also while git and the API "
+        "server are not up yet; does not wait for what was applied to become ready",
+    )
+    parser.add_argument(
+        "--timeout",
+        metavar="DURATION",
+        help=f"with --wait: how long, then exit with 1 (default: {WAIT})",
     )
     options.add_output_option(parser)
     options.add_agent_options(parser)
@@ -35,15 +53,24 @@ def run(args: argparse.Namespace) -> int:
     def load() -> Config:
         return app.check(cluster.with_kubeconfig(options.load_config(args), os.environ))
 
+    patience = _patience(args)
     config = load()
     if not args.once:
         live = LiveConfig(options.config_path(args), load, current=config)
         cluster.run(app.run(live, os.environ))
         return 0
-    statuses = cluster.run(app.run_once(config, os.environ))
+    statuses = cluster.run(app.run_once(config, os.environ, patience=patience))
     _report(statuses, as_json=args.output == "json")
-    in_sync = all(status.ready and not status.suspended for status in statuses)
-    return 0 if in_sync else NOT_IN_SYNC
+    return 0 if all(status.is_in_sync for status in statuses) else NOT_IN_SYNC
+
+
+def _patience(args: argparse.Namespace) -> float | None:
+    """Return for how many seconds to wait, None for not at all. Raises BadUsage."""
+    if args.wait and not args.once:
+        raise options.BadUsage("--wait goes with --once: without it, run never ends by itself")
+    if args.timeout is not None and not args.wait:
+        raise options.BadUsage("--timeout goes with --once --wait")
+    return options.duration("--timeout", args.timeout or WAIT) if args.wait else None
 
 
 def _report(statuses: list[TrackStatus], *, as_json: bool) -> None:

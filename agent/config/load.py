@@ -44,16 +44,24 @@ _BOOLEANS = {
 _NO_TRACK = 'nothing to track, add a [[track]] with name = "…" and repository = "…"'
 
 
-def load(path: Path, *, environment: Mapping[str, str], flags: Mapping[str, Any]) -> Config:
+def load(
+    path: Path,
+    *,
+    environment: Mapping[str, str],
+    flags: Mapping[str, Any],
+    folder: Path | None = None,
+) -> Config:
     """Return what a file, the environment and the flags say together.
 
     ``flags`` maps keys of ``[agent]`` (kebab-case) to a text, a list of texts or a boolean; None
-    stands for a flag that was not given. Raises ConfigError with every problem found.
+    stands for a flag that was not given. ``folder`` is where relative paths in the file start, by
+    default its own: for a file that will lie elsewhere. Raises ConfigError with every problem
+    found.
     """
     content = _read_text(path)
     document = _parse(path, content)
     home = environment.get("HOME", "")
-    beside_file = Paths(path.parent.absolute(), home)
+    beside_file = Paths(folder or path.parent.absolute(), home)
     agent, tracks, faults = _read_document(document, beside_file)
     overriding, elsewhere = _overrides(environment, flags, agent_schema(Paths(Path(), home)))
     values = agent.values | overriding

@@ -69,17 +69,17 @@ def roles(agent: Agent, needs: Iterable[Need]) -> list[JSONObject]:
 
 def named_secrets(tracks: Iterable[Track]) -> frozenset[tuple[str, str]]:
     """Return namespace and name of each Secret that tracks read credentials or public keys from."""
-    found = [value for track in tracks for value in _places(track)]
+    found = [value for track in tracks for value in places_of(track)]
     return frozenset((p.secret_namespace, p.secret_name) for p in found if p.secret_name)
 
 
-def _places(value: Track | Place | Verify) -> Iterator[Place | VerifyKeys]:
+def places_of(value: Track | Place | Verify) -> Iterator[Place | VerifyKeys]:
     """Walk through the places in a track, and those in a place."""
     for part in (getattr(value, field.name) for field in fields(value)):
         if isinstance(part, Place | VerifyKeys):
             yield part
         if isinstance(part, Place | Verify):
-            yield from _places(part)
+            yield from places_of(part)
 
 
 def merged(needs: Iterable[Need]) -> list[Need]:

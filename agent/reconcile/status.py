@@ -114,6 +114,11 @@ class TrackStatus(msgspec.Struct, frozen=True, rename="camel"):
             and not self.held
         )
 
+    @property
+    def is_in_sync(self) -> bool:
+        """True when the track is ready and is being kept so: a suspended one may lag behind."""
+        return self.ready and not self.suspended
+
 
 @dataclass(frozen=True, slots=True)
 class Reach:

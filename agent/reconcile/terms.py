@@ -11,11 +11,14 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
+from msgspec.structs import replace
+
 from agent import log
+from agent.aio.backoff import Backoff
 from agent.aio.inflight import InFlight
 from agent.aio.supervise import forever
 from agent.aio.workqueue import WorkQueue
@@ -33,6 +36,9 @@ from agent.reconcile.status import TrackStatus
 from agent.reconcile.track import Track
 
 logger = logging.getLogger(__name__)
+
+AGAIN = (1.0, 15.0)
+"""First and longest pause between the passes of ``once`` with patience, in seconds."""
 
 DRAIN = 20.0
 """Seconds that writes in flight have at the end; Kubernetes' default grace period is 30."""
@@ -53,13 +59,23 @@ class Term:
     recorder: EventRecorder
     in_flight: InFlight
 
-    async def once(self) -> list[TrackStatus]:
-        """Make one pass of every track, side by side, and return their states."""
+    async def once(self, *, patience: float | None = None) -> list[TrackStatus]:
+        """Make one pass of every track, side by side, and return their states.
+
+        With ``patience``, in seconds, a track that is not in sync has further passes until it is,
+        or until that time is over; then its state is what its last whole pass found.
+        """
         async with asyncio.TaskGroup() as tasks:
             writer = tasks.create_task(forever("events", self.recorder.run), name="events")
             async with asyncio.TaskGroup() as passing:
-                tracks = self.loops.tracks.values()
-                passes = [passing.create_task(track.reconcile()) for track in tracks]
+                passes = [
+                    passing.create_task(
+                        track.reconcile() if patience is None else _until_in_sync(track, patience)
+                    )
+                    for track in self.loops.tracks.values()
+                ]
+            if lost := await self.in_flight.drain(DRAIN):
+                logger.warning("writes cut off", extra=log.fields(count=lost))
             await self.recorder.drain(EVENTS_DRAIN)
             writer.cancel()
         return [done.result() for done in passes]
@@ -88,6 +104,25 @@ class Term:
         finally:
             self.loops.stop()
             await self.in_flight.drain(0)
+
+
+async def _until_in_sync(track: Track, patience: float) -> TrackStatus:
+    """Make passes of a track until it is in sync; after ``patience`` return what the last found.
+
+    A state that a cut-off pass left behind is none: it may be what the ConfigMap said before.
+    """
+    found: TrackStatus | None = None
+    pauses = Backoff(*AGAIN)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience):
+            found = await track.reconcile()
+            while not found.is_in_sync:
+                await asyncio.sleep(pauses.next())
+                found = await track.reconcile()
+    if found is not None:
+        return found
+    status = TrackStatus(track=track.name, repository=track.status.repository)
+    return replace(status, problems={"pass": f"not one was done within {patience:.0f}s"})
 
 
 async def _record(tracks: list[Track]) -> None:
@@ -147,10 +182,12 @@ class Terms:
         with self._begun(client, tracks) as term:
             await term.run(stop)
 
-    async def once(self, client: Client, tracks: Collection[TrackConfig]) -> list[TrackStatus]:
-        """Make one pass of these tracks and return their states."""
+    async def once(
+        self, client: Client, tracks: Collection[TrackConfig], *, patience: float | None = None
+    ) -> list[TrackStatus]:
+        """Make one pass of these tracks and return their states; ``patience`` as ``Term.once``."""
         with self._begun(client, tracks) as term:
-            return await term.once()
+            return await term.once(patience=patience)
 
     @contextmanager
     def _begun(self, client: Client, tracks: Collection[TrackConfig]) -> Iterator[Term]:

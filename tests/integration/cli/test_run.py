@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.controlplane.kubectl import Kubectl
+from tests.controlplane.server import ControlPlane
 from tests.gitservers.upstream import Upstream
 
 
@@ -46,9 +47,13 @@ class Program:
         )
 
     @contextmanager
-    def started(self) -> Iterator[subprocess.Popen[str]]:
+    def started(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
         with subprocess.Popen(
-            self.command("run"), env=self.environment(), stderr=subprocess.PIPE, text=True
+            self.command("run", *arguments),
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         ) as process:
             try:
                 yield process
@@ -111,6 +116,98 @@ def test_a_broken_configuration_ends_with_2_before_anything_is_touched(program: 
     assert done.returncode == 2
     assert f"{program.config}:2: agent.nmae: " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--wait",), "--wait goes with --once"),
+        (("--once", "--timeout", "1s"), "--timeout goes with --once --wait"),
+        (("--once", "--wait", "--timeout", "5"), '--timeout: a duration needs a unit, write "5s"'),
+    ],
+)
+def test_flags_of_waiting_that_make_no_sense_are_refused(
+    program: Program, arguments: tuple[str, ...], said: str
+) -> None:
+    done = program.run("run", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_once_with_wait_ends_with_1_and_what_is_wrong_when_the_time_is_over(
+    program: Program,
+) -> None:
+    program.git.commit({"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n"})
+    done = program.run("run", "--once", "--wait", "--timeout", "3s", "--log-level", "error")
+    assert done.returncode == 1
+    assert any(line.startswith("shop: a.yaml: ") for line in done.stderr.splitlines())
+
+
+def test_once_with_wait_goes_on_until_what_was_wrong_is_mended(
+    program: Program, kubectl: Kubectl
+) -> None:
+    program.git.commit({"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n"})
+    with program.started("--once", "--wait") as process:
+        _until(process, "a.yaml")
+        program.git.commit({}, remove=("a.yaml",))
+        program.commit(2)
+        assert process.wait(60) == 0
+    assert kubectl("get", "configmap", "c0", "c1", "-o", "name").stdout.split()
+
+
+def test_once_with_wait_waits_for_the_repository_to_be_there(
+    program: Program, kubectl: Kubectl
+) -> None:
+    program.commit(1)
+    away = program.git.path.rename(program.git.path.with_name("away"))
+    with program.started("--once", "--wait") as process:
+        _until(process, "fetch failed")
+        away.rename(program.git.path)
+        assert process.wait(60) == 0
+    assert kubectl("get", "configmap", "c0", "-o", "name").stdout
+
+
+def test_once_with_wait_waits_for_the_way_to_the_cluster_to_be_there(
+    program: Program, kubectl: Kubectl
+) -> None:
+    program.commit(1)
+    kubeconfig = program.config.with_name("kubeconfig")
+    with program.started("--once", "--wait", "--kubeconfig", str(kubeconfig)) as process:
+        _until(process, "cannot start, trying again")
+        written = kubeconfig.with_suffix(".new")
+        written.write_text(program.kubeconfig.read_text())
+        written.rename(kubeconfig)
+        assert process.wait(60) == 0
+    assert kubectl("get", "configmap", "c0", "-o", "name").stdout
+
+
+def test_once_with_wait_waits_for_the_api_server_to_come_up(
+    program: Program, kubectl: Kubectl, control_plane: ControlPlane
+) -> None:
+    program.commit(1)
+    control_plane.kill_apiserver()
+    with program.started("--once", "--wait") as process:
+        _until(process, "pass stopped")
+        control_plane.restart_apiserver()
+        assert process.wait(60) == 0
+    assert kubectl("get", "configmap", "c0", "-o", "name").stdout
+
+
+def test_once_with_wait_does_not_take_the_status_of_an_earlier_agent_for_its_own(
+    program: Program,
+) -> None:
+    program.commit(1)
+    assert program.run("run", "--once").returncode == 0
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        # A repository that never answers: the pass is cut off after it read the good old status.
+        port = silent.getsockname()[1]
+        text = program.config.read_text()
+        program.config.write_text(
+            text.replace(f"file://{program.git.path}", f"http://127.0.0.1:{port}/shop.git")
+        )
+        done = program.run("run", "--once", "--wait", "--timeout", "4s")
+    assert done.returncode == 1
+    assert "shop: pass: not one was done within" in done.stderr
 
 
 def test_no_cluster_is_one_clear_line(program: Program, tmp_path: Path) -> None:
@@ -184,6 +281,15 @@ def test_no_process_is_left_behind(program: Program) -> None:
     while any(_alive(pid) for pid in family):
         assert time.monotonic() < deadline, "a worker outlived the agent"
         time.sleep(0.05)
+
+
+def _until(process: subprocess.Popen[str], text: str) -> str:
+    """Read what the program says until a line has this text; return that line."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if text in line:
+            return line
+    raise AssertionError(f"it ended without saying {text!r}")
 
 
 def _listening(pid: int) -> int:
