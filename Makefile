@@ -137,6 +137,10 @@ bench: $(VENV) ## measure beside the floor and kubectl, and write docs/performan
 	mkdir -p docs
 	$(BIN)/python -m tests.bench --write docs/performance.md
 
+.PHONY: docs
+docs: $(VENV) ## write docs/configuration.md anew from agent/config
+	PYTHONPATH=. $(BIN)/python packaging/docs/generate.py
+
 .PHONY: demo
 demo: $(VENV) ## see it work, on KUBECONFIG if that is set, else on a control plane of its own
 	if [ -z "$${KUBECONFIG:-}" ]; then
