@@ -142,6 +142,10 @@ binary: $(VENV) ## dist/lightkeeper, for any Linux with glibc 2.31 or newer (onc
 	$(call stage,binary)
 	PYTHON=$(BIN)/python packaging/binary/build.sh
 
+.PHONY: docs
+docs: $(VENV) ## write docs/configuration.md anew from agent/config
+	PYTHONPATH=. $(BIN)/python packaging/docs/generate.py
+
 .PHONY: demo
 demo: $(VENV) ## see it work, on KUBECONFIG if that is set, else on a control plane of its own
 	if [ -z "$${KUBECONFIG:-}" ]; then

@@ -40,7 +40,7 @@ class IgnoredFields:
     kind: str
     """``Kind.group``; ``Kind`` alone for the core group. Any version."""
     pointers: tuple[Pointer, ...]
-    """The fields; at least one, each such that ``why_not_ignorable`` has nothing against it."""
+    """The fields; at least one, and none that tells an object's identity or is a mark of ours."""
     namespace: str = ""
     """Only objects of this namespace. Default "", of any or none."""
     name: str = ""
@@ -214,7 +214,7 @@ class Track:
     ``reference`` a work tree, or else a folder whose files count as they lie on the disk;
     ``file://`` is always a repository."""
     reference: str = ""
-    """Branch, tag, full commit SHA, ref name, or ``semver:`` and a range (``ranges``), of which the
+    """Branch, tag, full commit SHA, ref name, or ``semver:`` and a range of versions, of which the
     highest tag is taken. Default "", the remote's default branch."""
     sub_path: str = ""
     """Folder in the repository, with no slash at either end. Default "", all of it."""
@@ -222,8 +222,8 @@ class Track:
     """Files and folders that are treated as not there: gitignore patterns, relative to the
     repository's root, which win over its own ``.sourceignore`` files. Default none."""
     interval: float = 60.0
-    """Seconds between looks at the remote's refs; at least 1. Default 1m: a look is one cheap
-    request, and nothing more happens when the reference has not moved."""
+    """Seconds between looks at the remote's refs. Default 1m: a look is one cheap request, and
+    nothing more happens when the reference has not moved."""
     scope: str = SCOPE_CLUSTER
     """``cluster``, ``cluster-only`` or the one namespace it may manage. Default ``cluster``, or
     the agent's namespace when that is set."""
@@ -286,8 +286,7 @@ class LeaderElection:
     mode: ElectionMode = ElectionMode.AGENT
     """One Lease for the agent or one a track. Default ``agent``."""
     lease_duration: float = 15.0
-    """Seconds after which a Lease that was not renewed may be taken; at least 1. Default 15s, as
-    client-go."""
+    """Seconds after which a Lease that was not renewed may be taken. Default 15s, as client-go."""
     renew_deadline: float = 10.0
     """Seconds without a renewal after which the leader writes nothing more. Default 10s."""
     retry_period: float = 2.0
