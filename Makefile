@@ -137,6 +137,11 @@ bench: $(VENV) ## measure beside the floor and kubectl, and write docs/performan
 	mkdir -p docs
 	$(BIN)/python -m tests.bench --write docs/performance.md
 
+.PHONY: soak
+soak: $(VENV) system controlplane ## commits and drift for an hour (SOAK=3600), and nothing grows
+	$(call stage,soak of $(or $(SOAK),3600) s)
+	LIGHTKEEPER_SOAK=$(or $(SOAK),3600) $(BIN)/pytest -s tests/soak
+
 .PHONY: demo
 demo: $(VENV) ## see it work, on KUBECONFIG if that is set, else on a control plane of its own
 	if [ -z "$${KUBECONFIG:-}" ]; then
