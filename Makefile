@@ -146,6 +146,11 @@ binary: $(VENV) ## dist/lightkeeper, for any Linux with glibc 2.31 or newer (onc
 docs: $(VENV) ## write docs/configuration.md anew from agent/config
 	PYTHONPATH=. $(BIN)/python packaging/docs/generate.py
 
+.PHONY: soak
+soak: $(VENV) system controlplane ## commits and drift for an hour (SOAK=3600), and nothing grows
+	$(call stage,soak of $(or $(SOAK),3600) s)
+	LIGHTKEEPER_SOAK=$(or $(SOAK),3600) $(BIN)/pytest -s tests/soak
+
 .PHONY: demo
 demo: $(VENV) ## see it work, on KUBECONFIG if that is set, else on a control plane of its own
 	if [ -z "$${KUBECONFIG:-}" ]; then

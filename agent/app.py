@@ -280,7 +280,7 @@ async def _built(
                 client=client,
                 tasks=watches,
                 project=_project,
-                on_change=lambda _, old, new: terms.observe(old, new),
+                on_change=lambda _, old, new, body: terms.observe(old, new, body),
                 on_gone=lambda resource: discovery.forget(resource.group),
                 selector=f"{marks.AGENT}={settings.name}",
                 namespace=settings.namespace,

@@ -60,6 +60,11 @@ class Metrics:
             buckets=_LAG_BUCKETS,
             registry=self._registry,
         )
+        Gauge(
+            "lightkeeper_event_loop_tasks",
+            "Tasks on the event loop: as many an hour later, or something leaks.",
+            registry=self._registry,
+        ).set_function(lambda: len(asyncio.all_tasks()))
 
     def _build(self, version: str) -> None:
         info = Gauge(

@@ -53,11 +53,14 @@ class Applier:
         """Return a digest of all that the configuration and git want of an object."""
         return ignorefields.digest(desired.manifest.digest, self._ignored_in(desired))
 
-    async def apply(self, desired: Desired, *, missing: bool = False) -> Outcome:
+    async def apply(
+        self, desired: Desired, *, missing: bool = False, seen: JSONObject | None = None
+    ) -> Outcome:
         """Create or update one object and say what happened; never raises an AgentError.
 
         ``missing`` says that a synced watch has no such object, so a create is tried first and
-        the read is saved; if the object is there all the same, it is read and merged.
+        the read is saved; if the object is there all the same, it is read and merged. ``seen`` is
+        the object as a watch brought it: it saves the read, if the server has nothing newer.
         """
         try:
             strategy = strategy_of(desired.object())
@@ -68,11 +71,26 @@ class Applier:
                     # Unmarked, or made in this very moment. A Service that exists is refused as
                     # Invalid when its own port or address is taken, by itself.
                     pass
+            if seen is not None and (done := await self._apply_to(desired, seen, strategy)):
+                return done
             return await self._read_and_apply(desired, strategy)
         except AgentError as error:
             return Outcome(
                 desired.key, Action.UPDATE, error=f"{_told(error, desired)} [{desired.origin}]"
             )
+
+    async def _apply_to(
+        self, desired: Desired, seen: JSONObject, strategy: UpdateStrategy
+    ) -> Outcome | None:
+        """Bring an object in step that was not read but seen; None when it has to be read.
+
+        Every write carries the resourceVersion that was judged, so nothing old decides. What the
+        server refuses may have been judged by something old, and is judged again.
+        """
+        try:
+            return await self._update(desired, seen, strategy, exactly=True)
+        except (Conflict, Invalid, NotFound):
+            return None
 
     async def _read_and_apply(self, desired: Desired, strategy: UpdateStrategy) -> Outcome:
         """Read, judge, write; anew after each Conflict, because it was judged by an old state."""
@@ -100,9 +118,18 @@ class Applier:
         return self._outcome(desired, Action.CREATE, created, reason)
 
     async def _update(
-        self, desired: Desired, live: JSONObject, strategy: UpdateStrategy
+        self,
+        desired: Desired,
+        live: JSONObject,
+        strategy: UpdateStrategy,
+        *,
+        exactly: bool = False,
     ) -> Outcome:
-        """Bring a live object in step if it is ours or nobody's."""
+        """Bring a live object in step if it is ours or nobody's.
+
+        While the object is not ours yet a write carries the resourceVersion that was judged, so
+        that of two owners at the same moment only the first wins; with ``exactly`` it always does.
+        """
         if reason := self._whose(desired, live):
             return Outcome(desired.key, Action.IGNORE, reason=reason)
         if "deletionTimestamp" in live["metadata"]:
@@ -114,12 +141,12 @@ class Applier:
             return await self._only_mark(desired, live)
         marked = self._marked(desired, live=live)
         annotated = self._annotated(desired, marked, live=live)
+        free = not exactly and self._is_ours(desired, live)
         if annotated is None:
-            owned = self._is_ours(desired, live)
-            result = await serverside.apply(self.requests, desired, live, marked, owned=owned)
+            result = await serverside.apply(self.requests, desired, live, marked, free=free)
             reason = serverside.REASON
         else:
-            result = await self._merge(desired, live, marked, annotated)
+            result = await self._merge(desired, live, marked, annotated, free=free)
             reason = ""
         if result is live:
             return self._outcome(desired, Action.UNCHANGED, live, reason)
@@ -127,15 +154,20 @@ class Applier:
         return _with_changes(updated, desired, before=live, after=result)
 
     async def _merge(
-        self, desired: Desired, live: JSONObject, marked: JSONObject, annotated: JSONObject
+        self,
+        desired: Desired,
+        live: JSONObject,
+        marked: JSONObject,
+        annotated: JSONObject,
+        *,
+        free: bool,
     ) -> JSONObject:
         """Three-way merge; return ``live`` itself when there is nothing to change.
 
-        While the object is not ours yet the patch carries the resourceVersion that was judged, so
-        that of two owners at the same moment only the first wins.
+        Unless ``free`` the object must still be as it was judged.
         """
         if serverside.is_server_side(live):  # it was too large once; what git dropped since goes
-            live = await serverside.apply(self.requests, desired, live, marked, owned=True)
+            live = await serverside.apply(self.requests, desired, live, marked, free=free)
         patch = three_way(
             gvk=desired.resource.gvk,
             last_applied=lastapplied.read(live),
@@ -143,7 +175,7 @@ class Applier:
             live=live,
             schema=desired.schema,
         )
-        if patch.body and not self._is_ours(desired, live):
+        if patch.body and not free:
             patch = guarded(patch, live)
         return await self.requests.patch_if_it_matters(desired, live, patch)
 

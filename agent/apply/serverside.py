@@ -31,23 +31,23 @@ async def apply(
     live: JSONObject,
     marked: JSONObject,
     *,
-    owned: bool,
+    free: bool,
 ) -> JSONObject:
     """Bring a live object in step with ``marked`` (which carries no last-applied annotation).
 
-    An object that is not ``owned`` yet must still be the one that was judged when it is written.
+    Unless ``free`` it must still be as it was judged when it is written.
     Returns ``live`` itself when there was nothing to do. Raises KubeErrors.
     """
-    current = await _leave_annotation(requests, desired, live, marked)
+    current = await _leave_annotation(requests, desired, live, marked, free=free)
     current = await _take_over_fields(requests, desired, current)
     patch = Patch(APPLY_PATCH, marked)
-    if not owned:
+    if not free:
         patch = guarded(patch, current)
     return await requests.patch_if_it_matters(desired, current, patch)
 
 
 async def _leave_annotation(
-    requests: Requests, desired: Desired, live: JSONObject, marked: JSONObject
+    requests: Requests, desired: Desired, live: JSONObject, marked: JSONObject, *, free: bool
 ) -> JSONObject:
     """Merge for the last time by last-applied, so that what git dropped goes, and remove it."""
     recorded = lastapplied.inspect(live)
@@ -66,6 +66,8 @@ async def _leave_annotation(
         dropped = {**(metadata.get("annotations") or {}), marks.LAST_APPLIED: None}
         body = {**patch.body, "metadata": {**metadata, "annotations": dropped}}
         patch = Patch(patch.content_type, body)
+    if patch.body and not free:
+        patch = guarded(patch, live)
     return await requests.patch_if_it_matters(desired, live, patch)
 
 

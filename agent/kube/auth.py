@@ -15,6 +15,8 @@ import sys
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from agent.authorities import ca_file
 from agent.kube.errors import AuthError
@@ -28,7 +30,8 @@ class Access:
     """How to reach and convince one API server.
 
     ``authorization()`` gives the header's value, or None with client certificates; an in-cluster
-    token is read again at most once a minute, so rotation needs no restart.
+    token is read again at most once a minute, so rotation needs no restart. ``proxy`` is the URL of
+    the proxy that leads there, from the kubeconfig or from the environment.
     """
 
     host: str
@@ -99,13 +102,22 @@ def _explain(kubeconfig: str, context: str, error: object) -> str:
 
 
 def _access(configuration: Any) -> Access:
+    host = str(configuration.host).rstrip("/")
     return Access(
-        host=str(configuration.host).rstrip("/"),
+        host=host,
         ssl=_tls(configuration),
         server_hostname=configuration.tls_server_name,
-        proxy=configuration.proxy,
+        proxy=configuration.proxy or _proxy_in_environment(host),
         configuration=configuration,
     )
+
+
+def _proxy_in_environment(host: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server."""
+    server = urlsplit(host)
+    if proxy_bypass(server.hostname or ""):
+        return None
+    return getproxies().get(server.scheme)
 
 
 def _tls(configuration: Any) -> ssl.SSLContext | bool:

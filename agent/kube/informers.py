@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from agent.aio.supervise import forever
@@ -17,7 +18,7 @@ from agent.manifest.keys import JSONObject
 R = TypeVar("R")
 
 Project = Callable[[JSONObject, Resource], R]
-OnChange = Callable[[Resource, R | None, R | None], None]
+OnChange = Callable[[Resource, R | None, R | None, JSONObject | None], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class Informers(Generic[R]):
             task.cancel()
 
     def _start(self, resource: Resource) -> Informer[R]:
-        store: Store[R] = Store(lambda old, new: self._on_change(resource, old, new))
+        store: Store[R] = Store(partial(self._on_change, resource))
         reflector = Reflector(
             client=self._client,
             resource=resource,

@@ -190,7 +190,8 @@ class Reflector(Generic[R]):
         if event.type == "DELETED":
             self._store.delete(self._address(event.object))
         elif event.type in ("ADDED", "MODIFIED"):
-            self._store.put(self._address(event.object), self._project(event.object))
+            obj = event.object
+            self._store.put(self._address(obj), self._project(obj), obj)
         self._version = str(metadata["resourceVersion"])
 
     def _address(self, obj: Any) -> str:

@@ -81,7 +81,9 @@ class Transport:
                 limit=0, keepalive_timeout=60, enable_cleanup_closed=True
             ),
             headers={"User-Agent": f"lightkeeper/{__version__}", "Accept": "application/json"},
-            trust_env=True,  # HTTPS_PROXY and NO_PROXY, as client-go
+            # aiohttp would look up proxies and ~/.netrc in a thread for each request, and send the
+            # latter's passwords; what the environment says of proxies is in Access.
+            trust_env=False,
             read_bufsize=1024 * 1024,
             trace_configs=[_fencing()],
         )

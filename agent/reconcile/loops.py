@@ -18,10 +18,11 @@ from agent.aio.backoff import Backoff
 from agent.aio.supervise import forever
 from agent.aio.workqueue import WorkQueue
 from agent.apply.signals import Signals
-from agent.manifest.keys import ObjectKey
+from agent.manifest.keys import JSONObject, ObjectKey
 from agent.metrics import OBJECTS, Metrics
 from agent.plan.change import Outcome
 from agent.plan.ownership import Record
+from agent.reconcile.sightings import Sightings
 from agent.reconcile.track import Track
 
 WORKERS = 16
@@ -136,6 +137,7 @@ class Loops:
         self._queue: WorkQueue[Key] = WorkQueue(
             first=RETRY[0], longest=RETRY[1], observer=metrics.queue(OBJECTS)
         )
+        self._sightings: Sightings[Key] = Sightings()
         self._loops: dict[str, TrackLoop] = {}
         self._scheduler: Any = AsyncIOScheduler(
             timezone="UTC",
@@ -182,10 +184,11 @@ class Loops:
         """The queue of objects to be repaired, for those who want to see it."""
         return self._queue
 
-    def observe(self, old: Record | None, new: Record | None) -> None:
+    def observe(self, old: Record | None, new: Record | None, body: JSONObject | None) -> None:
         """Hear of a live object that differs from before; queue it if that may be drift.
 
-        An object that no pass has worked on yet is left to the pass.
+        An object that no pass has worked on yet is left to the pass. ``body`` is the object as it
+        is now, if it came along.
         """
         record = new or old
         if record is None or _is_same(old, new):
@@ -195,6 +198,7 @@ class Loops:
             if record.key not in track.outcomes:
                 continue
             if new is None or not track.is_settled(new):
+                self._sightings.keep((name, record.key), body)
                 self._queue.add((name, record.key))
 
     def heard(self, track: str, signals: Signals) -> None:
@@ -221,7 +225,7 @@ class Loops:
         name, object_key = key
         loop = self._loops[name]
         before = loop.track.outcomes.get(object_key)
-        outcome = await loop.track.repair(object_key)
+        outcome = await loop.track.repair(object_key, seen=self._sightings.take(key))
         if outcome is None or not outcome.error:
             self._queue.forget(key)
         else:

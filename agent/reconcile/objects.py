@@ -18,7 +18,7 @@ from agent.apply.applier import Applier
 from agent.apply.desired import Desired, Resolver
 from agent.kube.errors import KubeError
 from agent.kube.informers import Informers
-from agent.manifest.keys import ObjectKey
+from agent.manifest.keys import JSONObject, ObjectKey
 from agent.manifest.model import Manifest
 from agent.plan.change import Action, Outcome
 from agent.plan.decide import Policy, reason_to_ignore
@@ -51,25 +51,30 @@ class ObjectReconciler:
     fights: Fights = field(default_factory=Fights)
     _locks: KeyedLocks[ObjectKey] = field(default_factory=KeyedLocks, init=False)
 
-    async def reconcile(self, manifest: Manifest, *, drift: bool = False) -> Outcome:
+    async def reconcile(
+        self, manifest: Manifest, *, drift: bool = False, seen: JSONObject | None = None
+    ) -> Outcome:
         """Bring one object in step; failures are in the outcome, not raised.
 
-        ``drift`` only changes what is said of it: nobody committed anything.
+        ``drift`` only changes what is said of it: nobody committed anything. ``seen`` is the live
+        object as a watch brought it, which saves reading it.
         """
         started = time.perf_counter()
         with log.bind(object=str(manifest.key)):
-            outcome = await self._reconcile(manifest, drift=drift)
+            outcome = await self._reconcile(manifest, drift=drift, seen=seen)
         self.measures.reconciled(outcome, time.perf_counter() - started)
         return outcome
 
-    async def _reconcile(self, manifest: Manifest, *, drift: bool) -> Outcome:
+    async def _reconcile(
+        self, manifest: Manifest, *, drift: bool, seen: JSONObject | None
+    ) -> Outcome:
         desired = await self._judge(manifest)
         if isinstance(desired, Outcome):
             return desired
         async with self._locks.hold(desired.key):
             work = contained(
                 f"object {desired.key}",
-                self._apply(desired, drift=drift),
+                self._apply(desired, drift=drift, seen=seen),
                 lambda error: Outcome(
                     desired.key,
                     Action.UPDATE,
@@ -123,11 +128,11 @@ class ObjectReconciler:
         verdict = self.verdicts.get(record.key)
         return verdict is not None and verdict.covers(verdict.desired, record)
 
-    async def _apply(self, desired: Desired, *, drift: bool) -> Outcome:
+    async def _apply(self, desired: Desired, *, drift: bool, seen: JSONObject | None) -> Outcome:
         informer = await self.informers.ensure(desired.resource)
         if self.suspension:
             return Outcome(desired.key, Action.HOLD, reason="the track is suspended")
-        record = self._seen(desired) if informer.synced else None
+        record = self._known(desired) if informer.synced else None
         missing = informer.synced and record is None
         digest = self.applier.digest(desired)
         verdict = self.verdicts.get(desired.key)
@@ -138,7 +143,9 @@ class ObjectReconciler:
             return _left_alone(desired.key, fight)
         if verdict:
             return Outcome(desired.key, Action.UNCHANGED, reason=verdict.note, live=record)
-        outcome = await self.applier.apply(desired, missing=missing)
+        if record is None or (seen and not _is_of(record, seen)):
+            seen = None  # it has changed since
+        outcome = await self.applier.apply(desired, missing=missing, seen=seen)
         if outcome.error and missing:
             outcome = replace(outcome, action=Action.CREATE)  # as far as the watch can tell
         self._remember(desired, outcome, digest)
@@ -162,7 +169,7 @@ class ObjectReconciler:
             self.reporter.fight(key, fight.text)
         return _left_alone(key, fight)
 
-    def _seen(self, desired: Desired) -> Record | None:
+    def _known(self, desired: Desired) -> Record | None:
         informer = self.informers.known(desired.resource)
         key = desired.key
         return informer.store.get(namespace=key.namespace, name=key.name) if informer else None
@@ -173,9 +180,16 @@ class ObjectReconciler:
             return
         verdict = self.verdicts.put(digest, outcome.live, note=outcome.reason)
         # An edit may have come between our write and its answer; its event found no verdict.
-        record = self._seen(desired)
+        record = self._known(desired)
         if record is not None and not verdict.covers(verdict.desired, record):
             self.on_stale(desired.key)
+
+
+def _is_of(record: Record, body: JSONObject) -> bool:
+    """Tell whether a record was made of this very body."""
+    metadata = body["metadata"]
+    state = (metadata.get("uid"), metadata.get("resourceVersion"))
+    return state == (record.uid, record.resource_version)
 
 
 def _left_alone(key: ObjectKey, fight: Fight) -> Outcome:

@@ -164,7 +164,7 @@ async def rehearsing(
                     client=client,
                     tasks=watches,
                     project=_project,
-                    on_change=lambda resource, old, new: None,
+                    on_change=lambda resource, old, new, body: None,
                     on_gone=lambda resource: discovery.forget(resource.group),
                     selector=f"{marks.AGENT}={agent.name}",
                     namespace=agent.namespace,

@@ -75,7 +75,7 @@ async def removing(config: Config, client: Client, inventory: Inventory) -> Asyn
             client=client,
             tasks=watches,
             project=_project,
-            on_change=lambda resource, old, new: None,
+            on_change=lambda resource, old, new, body: None,
             on_gone=lambda resource: discovery.forget(resource.group),
             selector=f"{marks.AGENT}={inventory.owner.agent}",
             namespace=agent.namespace,

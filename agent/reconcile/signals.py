@@ -97,8 +97,9 @@ class SignalWatch:
         name = str(config_map["metadata"]["name"])
         return _Heard(name.removeprefix(f"{self._agent}."), Signals.of(config_map))
 
-    def _tell(self, old: _Heard | None, new: _Heard | None) -> None:
+    def _tell(self, old: _Heard | None, new: _Heard | None, body: JSONObject | None) -> None:
         """Tell of signals that changed; a ConfigMap that was deleted asks for nothing any more."""
+        _ = body
         heard = new or old
         before = old.signals if old else Signals()
         after = new.signals if new else Signals()

@@ -26,6 +26,7 @@ from agent.config.model import Track as TrackConfig
 from agent.kube import pod
 from agent.kube.client import Client
 from agent.kube.events import EventRecorder
+from agent.manifest.keys import JSONObject
 from agent.metrics import Metrics
 from agent.plan.ownership import Record
 from agent.reconcile.building import TrackBuilder
@@ -170,10 +171,10 @@ class Terms:
         """The queues of repairs of all running terms."""
         return [term.loops.queue for term in self._running]
 
-    def observe(self, old: Record | None, new: Record | None) -> None:
+    def observe(self, old: Record | None, new: Record | None, body: JSONObject | None) -> None:
         """Hand an observed difference of a live object to whoever's it is."""
         for term in self._running:
-            term.loops.observe(old, new)
+            term.loops.observe(old, new, body)
 
     async def run(
         self, client: Client, tracks: Collection[TrackConfig], stop: asyncio.Event

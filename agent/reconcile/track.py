@@ -25,7 +25,7 @@ from agent.kube.errors import KubeError
 from agent.kube.resource import Resource
 from agent.manifest.collection import Collected, duplicate
 from agent.manifest.errors import ManifestError
-from agent.manifest.keys import GroupKind, GroupVersionKind, ObjectKey
+from agent.manifest.keys import GroupKind, GroupVersionKind, JSONObject, ObjectKey
 from agent.manifest.model import Manifest
 from agent.plan.change import Outcome
 from agent.plan.leftovers import in_git
@@ -132,8 +132,8 @@ class Track:
         written = await self.write_status()
         self._done = snapshot.tree_id if written and self.status.ready else None
 
-    async def repair(self, key: ObjectKey) -> Outcome | None:
-        """Look at one object again: drift, or a retry; None when git does not have it any more."""
+    async def repair(self, key: ObjectKey, *, seen: JSONObject | None = None) -> Outcome | None:
+        """Look at one object again: drift that was ``seen``, or a retry; None if git dropped it."""
         manifest = self.desired.get(key)
         if manifest is None:
             return None
@@ -142,7 +142,7 @@ class Track:
         before = self.outcomes.get(key)
         was_good = before is not None and before.in_sync
         with log.bind(track=self.name, revision=self.status.revision):
-            outcome = await self._parts.objects.reconcile(manifest, drift=was_good)
+            outcome = await self._parts.objects.reconcile(manifest, drift=was_good, seen=seen)
         if key not in self.desired:  # a commit has dropped it meanwhile
             self._parts.verdicts.drop(key)
             return None

@@ -91,7 +91,7 @@ async def watching(client: Client, world: World) -> AsyncIterator[tuple[Informer
             client=client,
             tasks=tasks,
             project=lambda obj, resource: project(obj, has_status=resource.has_status),
-            on_change=lambda _, old, new: seen.append((old, new)),
+            on_change=lambda _, old, new, body: seen.append((old, new)),
             on_gone=lambda _: None,
             selector=f"{marks.AGENT}={world.name}",
             namespace=world.namespace,

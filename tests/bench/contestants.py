@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench import measure
 from tests.bench.fleet import Fleet
 from tests.bench.measure import Cost
 from tests.controlplane.kubectl import BINARY
+from tests.controlplane.ports import free_port
 from tests.controlplane.server import ControlPlane
 from tests.gitservers.upstream import Upstream
 
@@ -19,11 +20,15 @@ NAMES = ("floor", "lightkeeper", "kubectl")
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """One fleet in front of one fresh control plane."""
+    """One fleet in front of one fresh control plane.
+
+    ``health_port`` is where the agent says whether it is ready.
+    """
 
     fleet: Fleet
     plane: ControlPlane
     folder: Path
+    health_port: int = field(default_factory=free_port)
 
     @property
     def manifests(self) -> Path:
@@ -47,7 +52,8 @@ class Course:
         path = self.folder / f"lightkeeper-{tracks}.toml"
         lines = ["[agent]", f'state-dir = "{self.folder / "state"}"', 'state-namespace = "default"']
         lines.append(f'kubeconfig = "{self.plane.kubeconfig}"')
-        lines += ['metrics-bind-address = "0"', 'health-bind-address = "0"']
+        lines.append('metrics-bind-address = "0"')
+        lines.append(f'health-bind-address = "127.0.0.1:{self.health_port}"')
         for number in range(tracks):
             lines += ["[[track]]", f'name = "fleet-{number}"', f'interval = "{interval}"']
             lines += [f'repository = "file://{self.upstream}"', 'reference = "main"']

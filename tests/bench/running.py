@@ -14,13 +14,13 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
+from urllib.request import urlopen
 
 import aiohttp
 
 from tests.bench import measure
 from tests.bench.contestants import Course, agent_command
 from tests.bench.floor import Requests
-from tests.controlplane.server import ControlPlane
 from tests.gitservers.upstream import Upstream
 
 _MERGE = "application/merge-patch+json"
@@ -55,7 +55,6 @@ def at_rest(course: Course, *, seconds: float) -> Rest:
     tracks = min(_TRACKS, len(course.fleet.namespaces))
     course.plane.kubectl("apply", "--filename", str(course.manifests / "namespaces.yaml"))
     with _agent(course.configuration(tracks=tracks), course) as pid:
-        _until_ready(course.plane, tracks=tracks)
         time.sleep(2)  # what is left of the start
         cpu, requests, started = measure.cpu(pid), measure.requests(course.plane), time.monotonic()
         time.sleep(seconds)
@@ -72,18 +71,17 @@ def at_rest(course: Course, *, seconds: float) -> Rest:
 def commit_of_one_file(course: Course) -> tuple[float, Counter[str]]:
     """Change one ConfigMap in git; seconds from the commit to its watch event, and requests."""
     with _agent(course.configuration(interval="1s"), course):
-        _until_ready(course.plane, tracks=1)
         before = measure.requests(course.plane)
         seconds = asyncio.run(_commit(course))
         return seconds, measure.requests(course.plane) - before
 
 
 def drift(course: Course, *, edits: int, storm: int) -> Drift:
-    """Edit ConfigMaps one after the other, then ``storm`` at once."""
-    configuration = course.configuration()
-    with _agent(configuration, course):
-        _until_ready(course.plane, tracks=1)
-        return asyncio.run(_drift(course, edits=edits, storm=min(storm, course.fleet.apps)))
+    """Edit ConfigMaps one after the other, then ``storm`` at once; each twice at most."""
+    edits, names = min(edits, course.fleet.apps), _names(course, storm)
+    floor = asyncio.run(_floor(course, names))  # while there is no agent to take part
+    with _agent(course.configuration(), course):
+        return asyncio.run(_drift(course, edits=edits, names=names, floor=floor))
 
 
 async def _commit(course: Course) -> float:
@@ -99,35 +97,38 @@ async def _commit(course: Course) -> float:
     raise RuntimeError("the watch ended")
 
 
-async def _drift(course: Course, *, edits: int, storm: int) -> Drift:
+async def _floor(course: Course, names: list[str]) -> float:
+    """Return the seconds for as many bare patches, of a field that the agent does not keep."""
+    plane = course.plane
+    async with Requests(plane.url, str(plane.ca), plane.admin_token) as requests:
+        started = time.perf_counter()
+        await asyncio.gather(
+            *(requests.send(*_touched(name), content_type=_MERGE) for name in names)
+        )
+        return time.perf_counter() - started
+
+
+async def _drift(course: Course, *, edits: int, names: list[str], floor: float) -> Drift:
     plane = course.plane
     # Each object once or twice in all: more would be a fight, from which the agent backs off.
-    edits = min(edits, course.fleet.apps)
     async with (
         _watch(course) as events,
         Requests(plane.url, str(plane.ca), plane.admin_token) as requests,
     ):
         single = [await _edit(requests, events, n) for n in range(edits)]
         started = time.perf_counter()
-        names = [_name(number) for number in range(storm)]
         sent = asyncio.gather(
             *(requests.send(*_edited(name), content_type=_MERGE) for name in names)
         )
         drifted, repaired = set[str](), set[str]()
         async for name, _, value in events:
             (drifted if value == "drift" else repaired).add(name)
-            if len(drifted & repaired) == storm and value != "drift":
+            if len(drifted & repaired) == len(names) and value != "drift":
                 break
         took = time.perf_counter() - started
         await sent
-        started = time.perf_counter()
-        # The same number of patches, of a field that the agent does not keep.
-        await asyncio.gather(
-            *(requests.send(*_touched(name), content_type=_MERGE) for name in names)
-        )
-        floor = time.perf_counter() - started
     cuts = quantiles(single, n=100)
-    return Drift(median(single), cuts[98], took, floor, storm)
+    return Drift(median(single), cuts[98], took, floor, len(names))
 
 
 async def _edit(
@@ -142,6 +143,10 @@ async def _edit(
         elif seen == name and edited:
             return at - edited
     raise RuntimeError("the watch ended")
+
+
+def _names(course: Course, storm: int) -> list[str]:
+    return [_name(number) for number in range(min(storm, course.fleet.apps))]
 
 
 def _name(number: int) -> str:
@@ -190,26 +195,23 @@ async def _watch(course: Course) -> AsyncIterator[AsyncIterator[tuple[str, float
 
 @contextmanager
 def _agent(configuration: Path, course: Course) -> Iterator[int]:
+    """Run the agent; begin when it says itself that it is ready."""
     with (course.folder / "agent.log").open("ab") as log:
         process = subprocess.Popen(agent_command(configuration), stdout=log, stderr=log)
         try:
+            _until_ready(course)
             yield process.pid
         finally:
             process.terminate()
             process.wait(30)
 
 
-def _until_ready(plane: ControlPlane, *, tracks: int) -> None:
-    """Wait until each track's status says that all of it is applied."""
+def _until_ready(course: Course) -> None:
+    """Wait for the agent's own word: a status may be left over from the run before."""
     deadline = time.monotonic() + 600
+    url = f"http://127.0.0.1:{course.health_port}/readyz"
     while time.monotonic() < deadline:
-        selector = "labelSelector=applyset.kubernetes.io%2Fid"
-        maps = plane.client.json("GET", f"/api/v1/namespaces/default/configmaps?{selector}")
-        states = [
-            json.loads(found["data"]["status"]) for found in maps["items"] if found.get("data")
-        ]
-        done = [s for s in states if s["discovered"] and s["inSync"] == s["discovered"]]
-        if len(done) >= tracks:
+        with contextlib.suppress(OSError), urlopen(url, timeout=10):
             return
         time.sleep(0.1)
     raise TimeoutError("the agent does not get ready")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -148,3 +150,12 @@ async def test_two_agents_count_apart() -> None:
     one, other = Metrics(version="1"), Metrics(version="1")
     fill(one)
     assert not [key for key in await shown(other) if key[0] == "lightkeeper_drift_repairs_total"]
+
+
+async def test_a_task_that_is_left_over_is_seen() -> None:
+    instruments = Metrics(version="1")
+    tasks = ("lightkeeper_event_loop_tasks", ())
+    before = (await shown(instruments))[tasks]
+    left_over = asyncio.create_task(asyncio.sleep(60))
+    assert (await shown(instruments))[tasks] == before + 1
+    left_over.cancel()

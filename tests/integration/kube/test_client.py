@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -24,6 +27,7 @@ from agent.kube.resource import Resource
 from agent.kube.transport import Transport
 from tests.controlplane.server import ControlPlane
 from tests.faults.proxy import Fault, FaultProxy
+from tests.gitservers.proxies import ProxyServer
 
 pytestmark = pytest.mark.asyncio
 
@@ -186,3 +190,39 @@ async def test_no_copy_of_a_clients_key_stays_on_disk(
     assert not os.listdir(tmp_path)
     async with Transport(access) as transport:
         assert (await Client(transport).raw("/version"))["major"]
+
+
+async def test_a_request_waits_for_no_thread(client: Client, namespace: str) -> None:
+    busy = ThreadPoolExecutor(max_workers=1)
+    asyncio.get_running_loop().set_default_executor(busy)
+    leave = threading.Event()
+    busy.submit(leave.wait)
+    try:
+        async with asyncio.timeout(30):
+            await client.create(CONFIG_MAPS, config_map("a"), namespace=namespace)
+    finally:
+        leave.set()
+
+
+@pytest.mark.parametrize(
+    ("exceptions", "connections"),
+    [pytest.param("", 1, id="all"), pytest.param("127.0.0.1", 0, id="no-proxy")],
+)
+async def test_the_environments_proxy_leads_to_the_server_unless_excepted(
+    control_plane: ControlPlane,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    exceptions: str,
+    connections: int,
+) -> None:
+    proxy = ProxyServer("http", tmp_path)
+    await asyncio.to_thread(proxy.start)
+    try:
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url())
+        monkeypatch.setenv("NO_PROXY", exceptions)
+        access = await auth.load(kubeconfig=str(control_plane.kubeconfig))
+        async with Transport(access) as transport:
+            assert (await Client(transport).raw("/version"))["major"]
+        assert proxy.connections() == connections
+    finally:
+        await asyncio.to_thread(proxy.stop)

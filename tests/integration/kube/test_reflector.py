@@ -34,7 +34,7 @@ async def following(
     client: Client, namespace: str, resource: Resource = CONFIG_MAPS
 ) -> AsyncIterator[tuple[Reflector[Any], Store[Any], Seen]]:
     seen: Seen = []
-    store: Store[Any] = Store(lambda old, new: seen.append((old, new)))
+    store: Store[Any] = Store(lambda old, new, _: seen.append((old, new)))
     reflector: Reflector[Any] = Reflector(
         client=client,
         resource=resource,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from agent.manifest import marks
+from tests.controlplane.rest import MERGE_PATCH
 from tests.eventually import eventually
 from tests.integration.reconcile.conftest import World
 from tests.integration.reconcile.manifests import DEPLOYMENT, config_map, secret
@@ -19,6 +20,19 @@ pytestmark = pytest.mark.asyncio
 async def data(world: World, name: str) -> Any:
     live = await world.get("configmap", name)
     return live["data"] if live else None
+
+
+REPAIR = [("patch", "All", 200), ("patch", "", 200)]
+
+
+def costs(world: World, since: int, name: str) -> list[tuple[str, str, int | None]]:
+    """What the agent asked about one object: verb, dry-run or not, answer."""
+    requests = [r for r in world.requests(since) if r.name == name]
+    return [(r.verb, r.query.get("dryRun", ""), r.code) for r in requests]
+
+
+def _images(deployment: dict[str, Any]) -> list[str]:
+    return [c["image"] for c in deployment["spec"]["template"]["spec"]["containers"]]
 
 
 async def in_step(world: World) -> None:
@@ -44,24 +58,45 @@ async def test_a_managed_field_is_put_back(world: World) -> None:
         await eventually(repaired)
 
 
-async def test_an_unmanaged_field_is_kept_without_a_write(world: World) -> None:
+async def test_an_unmanaged_field_is_kept_without_a_request(world: World) -> None:
     world.commit({"web.yaml": DEPLOYMENT})
     async with world.running():
         await in_step(world)
+        first = await world.get("deployment", "web")
         mark = world.control_plane.mark()
         await world.do("scale", "deployment", "web", "--replicas=5")
         await world.do("label", "deployment", "web", "team=blue")
+        await world.do("set", "image", "deployment/web", "*=edited:1")
 
-        async def looked_at() -> bool:
-            return any(r.verb == "get" and r.name == "web" for r in world.requests(mark))
+        async def repaired() -> bool:
+            live = await world.get("deployment", "web")
+            return bool(live and first and _images(live) == _images(first))
 
-        await eventually(looked_at)
-        await asyncio.sleep(0.5)
+        await eventually(repaired)
         live = await world.get("deployment", "web")
         assert live is not None
         assert live["spec"]["replicas"] == 5
         assert live["metadata"]["labels"]["team"] == "blue"
-        assert world.writes(mark) == []
+        assert costs(world, mark, "web") == REPAIR
+
+
+async def test_a_repair_costs_a_dry_run_and_a_patch(world: World) -> None:
+    names = [f"c{number}" for number in range(20)]
+    world.commit({f"{name}.yaml": config_map(name, x="1") for name in names})
+    async with world.running():
+        await in_step(world)
+        mark = world.control_plane.mark()
+        rest = world.control_plane.client
+        edit = {"data": {"x": "edited"}}
+        for name in names:
+            path = f"/api/v1/namespaces/{world.namespace}/configmaps/{name}"
+            await asyncio.to_thread(rest.json, "PATCH", path, edit, content_type=MERGE_PATCH)
+
+        async def repaired() -> bool:
+            return [await data(world, name) for name in names] == [{"x": "1"}] * len(names)
+
+        await eventually(repaired)
+        assert {name: costs(world, mark, name) for name in names} == dict.fromkeys(names, REPAIR)
 
 
 async def test_a_deleted_object_comes_back_and_a_stripped_mark_too(world: World) -> None:
