@@ -156,7 +156,7 @@ private_apt() {
 # source_package NAME FOLDER [VERSION]: unpacks a source package. apt has checked the archive's
 # signature and every file's checksum; dpkg-source would ask for the uploader's own key as well.
 source_package() {
-  mkdir -p "$work/fetched/$1"
+  mkdir -p "$work/fetched/$1" "$(dirname "$2")"
   cd "$work/fetched/$1"
   apt-get source --download-only "$1"
   dpkg-source --no-check -x ./*"${3:-}"*.dsc "$2"
