@@ -21,7 +21,7 @@ readonly oldest_glibc=31 # 2.31, as Debian 11 has it
 collect_source() {
   mkdir -p "$work/source" "$work/data"
   cd "$repository"
-  find agent -name '*.py' -o -name '*.json' -o -name '*.toml' -o -name 'py.typed' |
+  find agent -type f -not -name '*.pyc' |
     tar --create --files-from - | tar --extract --directory "$work/source"
   printf 'This folder was unpacked by lightkeeper and is removed at its end.\n' \
     >"$work/data/lightkeeper.bundle"
