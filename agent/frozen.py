@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,16 @@ def restore_library_path() -> None:
     os.environ.pop("LD_LIBRARY_PATH", "")
     if original:
         os.environ["LD_LIBRARY_PATH"] = original
+
+
+def loader_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what another process of this binary needs, to use the libraries already unpacked.
+
+    Without it the process would unpack the one-file binary once more, or not find its libraries.
+    """
+    loaders = {name: environ[name] for name in environ if name.startswith("_PYI_")}
+    paths = (getattr(sys, "_MEIPASS", ""), environ.get("LD_LIBRARY_PATH", ""))
+    return loaders | {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, paths))}
 
 
 def die_with_parent(number: signal.Signals) -> None:

@@ -21,7 +21,7 @@ import msgspec
 
 from agent import scratch
 from agent.errors import AgentError
-from agent.frozen import is_frozen
+from agent.frozen import is_frozen, loader_environment
 from agent.source import protocol
 
 _ANSWER_LIMIT: Final = 64 << 20  # bytes of one answer: some 800,000 refs
@@ -60,8 +60,7 @@ def worker_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a worker: what it needs, and nothing that may be a secret."""
     environment = {name: environ[name] for name in _INHERITED if name in environ}
     if is_frozen():
-        # The loader's own: without them a one-file binary would unpack itself once more.
-        environment |= {name: environ[name] for name in environ if name.startswith("_PYI_")}
+        environment |= loader_environment(environ)
     else:
         environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
     return environment

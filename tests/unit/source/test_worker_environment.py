@@ -23,15 +23,10 @@ def test_no_secret_of_the_agents_environment_reaches_a_worker() -> None:
     assert "hunter2" not in str(worker_environment(_ENVIRON))
 
 
-def test_a_frozen_agent_gives_its_workers_the_users_library_path(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(sys, "frozen", True, raising=False)
-    assert worker_environment(_ENVIRON)["LD_LIBRARY_PATH"] == "/mine"
-    assert worker_command() == [sys.executable, "git-worker"]
-
-
 def test_a_frozen_agents_workers_use_what_it_has_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "frozen", True, raising=False)
-    environ = {**_ENVIRON, "_PYI_APPLICATION_HOME_DIR": "/unpacked"}
-    assert worker_environment(environ)["_PYI_APPLICATION_HOME_DIR"] == "/unpacked"
+    monkeypatch.setattr(sys, "_MEIPASS", "/unpacked", raising=False)
+    environment = worker_environment(_ENVIRON | {"_PYI_APPLICATION_HOME_DIR": "/unpacked"})
+    assert environment["_PYI_APPLICATION_HOME_DIR"] == "/unpacked"
+    assert environment["LD_LIBRARY_PATH"] == "/unpacked:/mine"
+    assert worker_command() == [sys.executable, "git-worker"]
