@@ -186,8 +186,9 @@ def _give(folder: Path, owner: str | None) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         now = folder.stat()
+        if now.st_uid == os.geteuid():  # first: given away it is not ours to change any more
+            folder.chmod(stat.S_IRWXU)
         if (now.st_uid, now.st_gid) != (user, group):
-            folder.chmod(stat.S_IRWXU)  # first: afterwards it is not ours to change
             os.chown(folder, user, group)
     except OSError as error:
         raise CannotGive(

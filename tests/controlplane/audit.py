@@ -36,7 +36,8 @@ class Request:
 
     ``verb`` is Kubernetes' (``get list watch create update patch delete deletecollection``), or
     HTTP's in lower case outside the API's resources. ``code`` is None until the response is
-    complete: for a watch, until it ends.
+    complete: for a watch, until it ends. ``allowed_by`` is the authorizer's reason, such as ``RBAC:
+    allowed by RoleBinding "a/ns" of Role "a" to ServiceAccount "a/ns"``.
     """
 
     verb: str
@@ -49,6 +50,7 @@ class Request:
     namespace: str
     name: str
     code: int | None
+    allowed_by: str = ""
 
     @property
     def query(self) -> dict[str, str]:
@@ -136,4 +138,5 @@ def _request(stages: list[dict[str, Any]]) -> Request:
         namespace=target.get("namespace", ""),
         name=target.get("name", ""),
         code=event["responseStatus"]["code"] if len(stages) > 1 else None,
+        allowed_by=event.get("annotations", {}).get("authorization.k8s.io/reason", ""),
     )

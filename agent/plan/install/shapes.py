@@ -46,6 +46,9 @@ def _preface(settled: Settled, needed: Content) -> str:
     missing = list(_needs(settled, needed))
     if missing:
         lines += ["", "What else has to be there; the Pods wait for it:", *missing]
+    if not settled.config.agent.state_namespace:
+        lines += ["", "To ask it from elsewhere, say where it lives:"]
+        lines.append(f"  lightkeeper status --state-namespace={settled.namespace}")
     if needed.repositories and settled.mode is not Mode.DAEMONSET:
         paths = ", ".join(map(str, needed.repositories))
         lines += [

@@ -35,12 +35,12 @@ def settle(folder: Path, toml: str, mode: Mode, **flags: str) -> Settled:
     return settled(config, mode, tuple(f"--{key}={value}" for key, value in given.items()))
 
 
-def printed(folder: Path, toml: str, mode: Mode, *, needs: list[Need] = NEEDS, **flags: str) -> str:
+def printed(folder: Path, toml: str, mode: Mode, **flags: str) -> str:
     """Return what the command prints."""
     there = settle(folder, toml, mode, **flags)
     if mode is Mode.SYSTEMD:
         return unit.unit(there)
-    roles = Survey.of(account_of(there.config, there.namespace), needs).roles
+    roles = Survey.of(account_of(there.config, there.namespace), NEEDS).roles
     return shapes.manifests(there, toml=toml, image="keeper:1", roles=roles, remarks="# Rights.")
 
 
