@@ -1,7 +1,7 @@
 """The only writer of stdout, and of plain messages to stderr.
 
 Data goes to stdout, messages for the person go to stderr. Must not decide anything: it prints
-what it is given.
+what it is given, but for control characters, with which a commit's message could steer a terminal.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ COLOURS = {"red": "31", "green": "32", "yellow": "33", "cyan": "36", "bold": "1"
 """What ``paint`` knows, by its code (ECMA-48, SGR)."""
 
 _PAINT = re.compile(r"\x1b\[[0-9;]*m")
+_STEERING = re.compile(rf"({_PAINT.pattern})|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class OutputError(AgentError):
@@ -28,7 +29,7 @@ class OutputError(AgentError):
 def write(text: str) -> None:
     """Print one or more lines of data. Raises what ``flush`` does."""
     with _told():
-        sys.stdout.write(text + "\n")
+        sys.stdout.write(_harmless(text) + "\n")
 
 
 def write_json(value: object) -> None:
@@ -63,7 +64,12 @@ def _width(cell: str) -> int:
 
 def complain(text: str) -> None:
     """Print a message for the person."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(_harmless(text) + "\n")
+
+
+def _harmless(text: str) -> str:
+    """Spell control characters out, as JSON does too; line breaks, tabs and colours stay."""
+    return _STEERING.sub(lambda found: found[1] or f"\\u{ord(found[0]):04x}", text)
 
 
 @contextmanager

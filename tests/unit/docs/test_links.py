@@ -42,6 +42,11 @@ def test_every_command_that_is_shown_exists_with_its_flags(page: Path) -> None:
     assert not unknown
 
 
+def test_the_pages_show_every_command() -> None:
+    shown = {word for page in PAGES for line in commands(page) for word in line.split()}
+    assert KNOWN.keys() <= shown
+
+
 def _flags(name: str) -> set[str]:
     """The flags of a command, those that all have included."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
