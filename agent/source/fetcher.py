@@ -34,7 +34,7 @@ from agent.source.errors import (
 )
 from agent.source.exchange import Exchange, Remote, proxy_of
 from agent.source.gateway import Passage
-from agent.source.pool import WorkerDied, WorkerPool
+from agent.source.pool import IDLE_SECONDS, WorkerDied, WorkerPool
 from agent.source.protocol import (
     Answer,
     Failure,
@@ -94,7 +94,7 @@ class Fetcher:
         self,
         *,
         workers: int = 8,
-        idle_seconds: float = 60,
+        idle_seconds: float = IDLE_SECONDS,
         scratch: Path | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:

@@ -1,6 +1,8 @@
 """A small pool of git workers: started when needed, reused, reaped when idle, killed in time.
 
-Knows processes and lines, not repositories.
+A worker is dear to start (a quarter of a second of CPU) and to keep (some 30 MB), and most calls
+take milliseconds: so a call rather waits a moment for a busy one than starts another, and when
+little is to do one is kept. Knows processes and lines, not repositories.
 """
 
 from __future__ import annotations
@@ -150,22 +152,40 @@ class _Worker:
                 await self.process.wait()
 
 
-class WorkerPool:
-    """At most ``size`` workers; one idle for ``idle_seconds`` is ended.
+IDLE_SECONDS: Final = 150.0
+"""The last idle worker's life: with polls each minute or two it stays, with rarer ones it costs
+less to start one each time than to keep it."""
 
+
+class WorkerPool:
+    """At most ``size`` workers; the last idle one is ended after ``idle_seconds``.
+
+    Those beside it are ended after ``spare_seconds``. Where there are workers and all are busy, a
+    call waits up to ``patience`` seconds for one of them before another is started.
     ``folder`` is where workers keep known_hosts while they run; None is the system's own.
     """
 
     def __init__(
-        self, *, size: int = 8, idle_seconds: float = 60, folder: Path | None = None
+        self,
+        *,
+        size: int = 8,
+        idle_seconds: float = IDLE_SECONDS,
+        spare_seconds: float = 5.0,
+        patience: float = 0.5,
+        folder: Path | None = None,
     ) -> None:
         self._size = size
         self._slots = asyncio.Semaphore(size)
         self._idle_seconds = idle_seconds
+        self._spare_seconds = min(spare_seconds, idle_seconds)
+        self._patience = patience
         self._folder = folder
         self._idle: list[_Worker] = []
         self._alive: set[_Worker] = set()
+        self._busy: set[_Worker] = set()
         self._closed = False
+        self._line = asyncio.Lock()  # one call at a time waits for a worker, or starts one
+        self._changed = asyncio.Event()  # a worker became idle, or one ended
 
     async def call(self, request: protocol.Request, *, seconds: float) -> protocol.Answer:
         """Ask a worker; whatever it does, return or raise within ``seconds`` and half a second.
@@ -173,15 +193,19 @@ class WorkerPool:
         Raises TimeoutError (the worker is then dead) and WorkerDied.
         """
         async with asyncio.timeout(seconds), self._slots:
-            self._refuse_if_closed()
-            with suppress(WorkerDied):  # while idle, perhaps: the request is harmless to repeat
-                if (idle := self._take_idle()) is not None:
-                    return await self._ask(idle, request)
+            worker, is_new = await self._take()
+            try:
+                return await self._ask(worker, request)
+            except WorkerDied:
+                if is_new:
+                    raise
+            # While idle, perhaps: the request is harmless to repeat.
             return await self._ask(await self._start(), request)
 
     async def close(self) -> None:
         """Kill every worker, busy ones too, and wait for their end."""
         self._closed = True
+        self._changed.set()
         for worker in tuple(self._alive):
             await self._end(worker)
         for _ in range(self._size):  # a call that was starting a worker ends it itself
@@ -189,26 +213,47 @@ class WorkerPool:
         for _ in range(self._size):
             self._slots.release()
 
+    async def _take(self) -> tuple[_Worker, bool]:
+        """Return a worker, and whether it is a new one."""
+        async with self._line:
+            if (idle := await self._wait_for_idle()) is not None:
+                return idle, False
+            return await self._start(), True
+
     async def _ask(self, worker: _Worker, request: protocol.Request) -> protocol.Answer:
         done = False
+        self._busy.add(worker)
         try:
             self._refuse_if_closed()
             answer = await worker.ask(request)
             done = True
         finally:  # also when cancelled: a worker in the middle of a call is of no more use
+            self._busy.discard(worker)
             if done and not self._closed:
                 self._park(worker)
             else:
                 await self._end(worker)
+            self._changed.set()
         return answer
 
     def _refuse_if_closed(self) -> None:
         if self._closed:
             raise WorkerDied("the pool of git workers is closed")
 
-    def _take_idle(self) -> _Worker | None:
-        self._reap()
-        return self._idle.pop() if self._idle else None
+    async def _wait_for_idle(self) -> _Worker | None:
+        """Return an idle worker; None when another must be started."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._patience):
+                while True:
+                    self._refuse_if_closed()
+                    self._changed.clear()
+                    self._reap()
+                    if self._idle:
+                        return self._idle.pop()
+                    if not self._busy:
+                        return None
+                    await self._changed.wait()
+        return None
 
     async def _start(self) -> _Worker:
         worker = await _Worker.start(self._folder)
@@ -219,13 +264,17 @@ class WorkerPool:
         worker.idle_since = time.monotonic()
         self._idle.append(worker)
         loop = asyncio.get_running_loop()
-        loop.call_later(self._idle_seconds + _TIMER_SLACK_SECONDS, self._reap)
+        for seconds in (self._spare_seconds, self._idle_seconds):
+            loop.call_later(seconds + _TIMER_SLACK_SECONDS, self._reap)
 
     def _reap(self) -> None:
-        oldest = time.monotonic() - self._idle_seconds
-        for worker in [w for w in self._idle if w.idle_since <= oldest or _is_dead(w)]:
-            self._idle.remove(worker)
-            worker.kill()  # the event loop collects its exit code
+        now = time.monotonic()
+        for worker in tuple(self._idle):
+            is_last = worker is self._idle[-1]
+            until = worker.idle_since + (self._idle_seconds if is_last else self._spare_seconds)
+            if now >= until or _is_dead(worker):
+                self._idle.remove(worker)
+                worker.kill()  # the event loop collects its exit code
         self._alive = {worker for worker in self._alive if not _is_dead(worker)}
 
     async def _end(self, worker: _Worker) -> None:

@@ -13,7 +13,7 @@ import pytest
 from agent.source.credentials import Credentials
 from agent.source.fetcher import Fetcher
 from agent.source.pool import WorkerDied, WorkerPool, worker_command, worker_environment
-from agent.source.protocol import ListRefs, encode
+from agent.source.protocol import Failure, ListRefs, encode
 from agent.source.snapshot import Trust
 from tests.gitservers.broken import listener
 from tests.integration.source.conftest import Remote, Track
@@ -53,6 +53,36 @@ async def test_an_idle_worker_is_ended() -> None:
             await pool.call(_hanging(port), seconds=0.5)
     await pool.call(_hanging(1), seconds=10)  # nobody listens: answered with a failure
     await eventually(lambda: worker_pids() == [])
+    await pool.close()
+
+
+async def test_calls_that_come_at_once_share_a_worker_that_is_soon_free() -> None:
+    pool = WorkerPool(patience=60)
+    answers = await asyncio.gather(*(pool.call(_hanging(1), seconds=60) for _ in range(10)))
+    assert all(isinstance(answer, Failure) for answer in answers)  # nobody listens there
+    assert len(worker_pids()) == 1
+    await pool.close()
+
+
+async def test_a_worker_that_hangs_delays_others_by_a_moment_only() -> None:
+    pool = WorkerPool(patience=0.1)
+    async with listener(trickle=False) as port:
+        hanging = asyncio.create_task(pool.call(_hanging(port), seconds=60))
+        await eventually(lambda: len(worker_pids()) == 1)
+        assert isinstance(await pool.call(_hanging(1), seconds=60), Failure)
+        assert not hanging.done()
+        await pool.close()
+        with pytest.raises(WorkerDied):
+            await hanging
+
+
+async def test_of_idle_workers_one_is_kept() -> None:
+    pool = WorkerPool(patience=0, spare_seconds=0.1)
+    await asyncio.gather(*(pool.call(_hanging(1), seconds=60) for _ in range(3)))
+    await eventually(lambda: len(worker_pids()) == 1)
+    (kept,) = worker_pids()
+    await pool.call(_hanging(1), seconds=60)
+    assert worker_pids() == [kept]
     await pool.close()
 
 
