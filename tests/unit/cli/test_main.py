@@ -56,9 +56,22 @@ def test_version_as_json_is_one_object() -> None:
     assert json.loads(lightkeeper("version", "-o", "json").stdout)["version"] == __version__
 
 
+def test_a_checkout_knows_no_commit_and_carries_no_licences() -> None:
+    assert "\ncommit unknown: this runs from its source\n" in lightkeeper("version").stdout
+    assert json.loads(lightkeeper("version", "-o", "json").stdout)["commit"] is None
+    done = lightkeeper("version", "--licenses")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("no list of licences: this runs from its source")
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["version"], ["--help"], *([command.name, "--help"] for command in frame.COMMANDS)],
+    [
+        ["version"],
+        ["version", "-o", "json"],
+        ["--help"],
+        *([command.name, "--help"] for command in frame.COMMANDS),
+    ],
     ids=" ".join,
 )
 def test_what_needs_no_library_imports_none(arguments: list[str]) -> None:
