@@ -65,6 +65,22 @@ def test_the_image_is_of_this_version_unless_another_is_named(
     assert "image: example.org/keeper@sha256:0\n" in capsys.readouterr().out
 
 
+def test_flags_are_given_on_as_often_as_they_were_given(
+    config: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ["--ignore-resource=jobs.batch/v1", "--ignore-resource=secrets./v1", "--sync-period=9m"]
+    exported(config, "--offline", "--kinds=configmaps", *given, "--context=here")
+    found = list(yaml.safe_load_all(capsys.readouterr().out))
+    [workload] = [obj for obj in found if obj["kind"] == "Deployment"]
+    [container] = workload["spec"]["template"]["spec"]["containers"]
+    assert container["args"] == [
+        *("run", "--config=/etc/lightkeeper/config.toml"),
+        "--ignore-resources=jobs.batch/v1",
+        "--ignore-resources=secrets./v1",
+        *("--sync-period=9m", "--leader-election"),
+    ]
+
+
 def test_rights_to_rights_come_with_a_word_on_escalation(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import pytest
 
+from agent.cli import options
+from agent.config.load import load
 from agent.plan.install import outside
-from agent.plan.install.settle import CannotInstall, Mode
+from agent.plan.install.settle import FOLDER, CannotInstall, Mode
 from tests.unit.plan.install.printing import IN_A_CLUSTER, PLAIN, SETTINGS, settle
 
 RESTRICTED = '[agent]\nnamespace = "shop"\n'
@@ -57,6 +60,27 @@ def test_a_home_directory_is_refused_and_not_taken_for_another(
     toml = toml.replace("[agent]\n", RESTRICTED) if "[agent]" in toml else RESTRICTED + toml
     with pytest.raises(CannotInstall, match=r"^~/.*: there is no home directory"):
         settle(tmp_path, toml, mode)
+
+
+@pytest.mark.parametrize("mode", Mode)
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "",
+        'kubeconfig = "/k"\ncontext = "c"\n',
+        'health-bind-address = "0"\nstate-dir = "/data"\n',
+        'ignore-resources = ["jobs.batch/v1"]\n',
+    ],
+)
+def test_with_its_flags_the_file_comes_to_what_was_settled(
+    tmp_path: Path, mode: Mode, agent: str
+) -> None:
+    there = settle(tmp_path, f"{RESTRICTED}{agent}{PLAIN}", mode)
+    parser = argparse.ArgumentParser()
+    options.add_agent_options(parser)
+    given = options.given_flags(parser.parse_args([flag.text for flag in there.flags]))
+    file = tmp_path / "lightkeeper.toml"
+    assert load(file, environment={}, flags=given, folder=FOLDER) == there.config
 
 
 @pytest.mark.parametrize("mode", IN_A_CLUSTER)
