@@ -142,6 +142,13 @@ binary: $(VENV) ## dist/lightkeeper, for any Linux with glibc 2.31 or newer (onc
 	$(call stage,binary)
 	PYTHON=$(BIN)/python packaging/binary/build.sh
 
+.PHONY: release
+release: $(VENV) ## dist/release: binary, sums, SBOM, licences, manifests; of a clean commit only
+	$(BIN)/python packaging/release/release.py --check
+	$(MAKE) binary
+	$(call stage,release)
+	$(BIN)/python packaging/release/release.py
+
 .PHONY: docs
 docs: $(VENV) ## write docs/configuration.md anew from agent/config
 	PYTHONPATH=. $(BIN)/python packaging/docs/generate.py

@@ -27,6 +27,16 @@ collect_source() {
     >"$work/data/lightkeeper.bundle"
 }
 
+# What the binary says of itself: commit, components, licences. Stops at what nobody reviewed.
+describe() {
+  local commit
+  commit=$(git -C "$repository" rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+  [ -z "$(git -C "$repository" status --porcelain 2>/dev/null)" ] || commit+=-dirty
+  cp -r "$repository/pyproject.toml" "$here" "$work/source/"
+  inside python3.11 /work/source/binary/notices.py --source /work/source --commit "$commit" \
+    --output /work/source/agent
+}
+
 # The wheels are chosen for the old C library, not for this machine's.
 fetch_packages() {
   local platforms=() minor machine
@@ -96,6 +106,7 @@ chmod 0755 "$work"
 [ -d "$packages" ] || stage "fetching the packages" fetch_packages
 stage "collecting the source" collect_source
 cp "$here/lightkeeper.spec" "$work/source/"
+stage "listing what is in it" describe
 stage "bundling" bundle
 stage "checking the C library's floor" check_floor
 stage "starting the result" try_result

@@ -6,7 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+
+from PyInstaller.archive.writers import CArchiveWriter, ZlibArchiveWriter
 
 ROOT = Path(__file__).parents[3]
 TOOLS = ROOT / "packaging" / "binary"
@@ -30,15 +33,33 @@ def notices(
     )
 
 
-def stand_in(folder: Path, *, commit: str = COMMIT) -> Path:
-    """Make a program that answers as the binary does; return where it is."""
+def stand_in(folder: Path, *, commit: str = COMMIT, modules: Iterable[str] = ("aiohttp",)) -> Path:
+    """Make a program that answers as the binary does; return where it is.
+
+    It is a shell script with PyInstaller's archive of these modules behind it.
+    """
     shutil.copytree(ROOT / "agent", folder / "agent", ignore=shutil.ignore_patterns("__pycache__"))
     notices(folder / "agent", commit=commit).check_returncode()
     program = folder / "lightkeeper"
-    program.write_text(
+    script = (
         "#!/bin/sh\n"
         f"export PYTHONPATH={folder} PYTHONDONTWRITEBYTECODE=1\n"
         f'exec {sys.executable} -P -m agent "$@"\n'
     )
+    program.write_bytes(script.encode() + _archive(folder, modules))
     program.chmod(0o755)
     return program
+
+
+def _archive(folder: Path, modules: Iterable[str]) -> bytes:
+    source, pyz, archive = (folder / name for name in ("empty.py", "PYZ.pyz", "archive"))
+    source.write_text("")
+    code = compile("", "empty.py", "exec")
+    entries = [(name, str(source), "PYMODULE") for name in modules]
+    ZlibArchiveWriter(str(pyz), entries, dict.fromkeys(modules, code))
+    CArchiveWriter(
+        str(archive),
+        [("PYZ.pyz", str(pyz), False, "z"), ("libssl.so.3", str(source), True, "b")],
+        "libpython3.11.so.1.0",
+    )
+    return archive.read_bytes()

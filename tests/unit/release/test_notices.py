@@ -19,7 +19,6 @@ COPYLEFT = {
     "buffered-reader": "LGPL-2.0-or-later",
     "libgcc": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "libgit2": "GPL-2.0-only WITH GCC-exception-2.0 AND LGPL-2.1-or-later",
-    "libstdc++": "GPL-3.0-or-later WITH GCC-exception-3.1",
     "pygit2": "GPL-2.0-only WITH GCC-exception-2.0",
     "pyinstaller": "GPL-2.0-or-later WITH Bootloader-exception",
     "self_cell": "Apache-2.0 OR GPL-2.0-only",
