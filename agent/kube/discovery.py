@@ -65,6 +65,10 @@ class Discovery:
             await self._read_group_version(known, (gvk.group, gvk.version))
         return known.resources.get(gvk)
 
+    def known(self, gvk: GroupVersionKind) -> Resource | None:
+        """Return how the server serves a kind if that has been read; asks nobody."""
+        return self._known.resources.get(gvk) if self._known else None
+
     async def preferred(self, group_kind: GroupKind) -> Resource | None:
         """Return the kind in the best version that has it, or None.
 

@@ -40,7 +40,8 @@ def in_git(keys: Iterable[ObjectKey], outcomes: Mapping[ObjectKey, Outcome]) -> 
     for key in keys:
         outcome = outcomes.get(key)
         live = outcome.live if outcome and outcome.in_sync else None
-        for form in {key, key._replace(namespace="")}:
+        bare = ObjectKey(key.group, key.kind, "", key.name)
+        for form in (key, bare) if key.namespace else (key,):
             everything.add(form)
             name = (form.kind, form.namespace, form.name)
             known = uids.get(name, frozenset())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ logger = logging.getLogger(__name__)
 
 CONCURRENCY = 32
 """Objects in work at once within a stage; requests in flight are bounded by the transport."""
+
+BREATH = 500
+"""Objects after which others on the event loop get a turn: a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,29 @@ class Stager:
 
         changed = False
         for stage in ordering.stages((key.group_kind, key) for key in keys):
-            results = await each(one, stage, limit=CONCURRENCY)
+            out_of_step = await self._out_of_step(stage, desired, outcomes)
+            results = await each(one, out_of_step, limit=CONCURRENCY)
             changed |= any(outcome.wrote for outcome in results)
             await self._await_crds(results, desired)
         return changed
+
+    async def _out_of_step(
+        self,
+        keys: Collection[ObjectKey],
+        desired: Mapping[ObjectKey, Manifest],
+        outcomes: dict[ObjectKey, Outcome],
+    ) -> list[ObjectKey]:
+        """Return the objects that have to be looked at; those known to be in step are done."""
+        left: list[ObjectKey] = []
+        for number, key in enumerate(keys):
+            if number % BREATH == 0:
+                await asyncio.sleep(0)
+            outcome = self.objects.in_step(desired[key])
+            if outcome is None:
+                left.append(key)
+            else:
+                outcomes[key] = outcome
+        return left
 
     async def _await_crds(
         self, results: list[Outcome], desired: Mapping[ObjectKey, Manifest]

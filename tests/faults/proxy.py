@@ -62,6 +62,8 @@ class FaultProxy:
         self._runner: web.AppRunner | None = None
         self.faults: list[Fault] = []
         self.requests: Counter[tuple[str, str]] = Counter()
+        self.peak = 0  # requests that were here at the same time
+        self._inside = 0
         self.url = ""
 
     async def __aenter__(self) -> Self:
@@ -97,6 +99,14 @@ class FaultProxy:
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         kind = "WATCH" if request.query.get("watch") == "true" else request.method
         self.requests[kind, request.path] += 1
+        self._inside += 1
+        self.peak = max(self.peak, self._inside)
+        try:
+            return await self._answer(request)
+        finally:
+            self._inside -= 1
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         fault = next((f for f in self.faults if f.fits(request)), None) or Fault()
         fault.times -= 1
         await asyncio.sleep(fault.delay)

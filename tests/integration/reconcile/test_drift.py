@@ -149,6 +149,31 @@ async def test_the_agents_own_writes_cause_no_further_request(world: World) -> N
         assert touched == [("get", ""), ("patch", "All"), ("patch", "")]
 
 
+async def test_a_commit_costs_the_objects_of_the_files_it_touched(world: World) -> None:
+    files = {f"f{n}.yaml": [f"c{n}{letter}" for letter in "abc"] for n in range(10)}
+
+    def written(path: str, value: str) -> str:
+        return "---\n".join(config_map(name, x=value) for name in files[path])
+
+    world.commit({path: written(path, "1") for path in files})
+    async with world.running():
+        await in_step(world)
+        mark = world.control_plane.mark()
+        world.commit({"f3.yaml": written("f3.yaml", "2")})
+
+        async def applied() -> bool:
+            commit = world.git.head()
+            return bool((await world.status()).get("commit") == commit)
+
+        await eventually(applied, within=30)
+        looks = [("get", "", 200), *REPAIR]
+        asked = {n: costs(world, mark, n) for names in files.values() for n in names}
+        assert {n: found for n, found in asked.items() if found} == dict.fromkeys(
+            files["f3.yaml"], looks
+        )
+        assert {r.verb for r in world.requests(mark)} <= {"get", "patch", "create"}
+
+
 async def test_a_failing_object_is_retried_alone_until_it_works(world: World) -> None:
     elsewhere = f"{world.namespace}-later"
     later = config_map("a").replace("NS", elsewhere)
