@@ -141,8 +141,8 @@ def _distribution(distribution: metadata.Distribution) -> Iterator[Component]:
     name, version = canonicalize_name(distribution.name), distribution.version
     if (reviewed := TABLE["distributions"].get(name)) is None:
         raise Unreviewed(f"{name} {version}: not in components.toml; read its licence and add it")
-    said = distribution.metadata.get("License-Expression") or distribution.metadata.get("License")
-    if (said or "") != TABLE["words"].get(name, reviewed):
+    said = _said(distribution)
+    if said != TABLE["words"].get(name, reviewed):
         raise Unreviewed(
             f"{name} {version}: its licence is said to be {said!r}, reviewed was {reviewed!r}; "
             "read it again and correct components.toml"
@@ -150,6 +150,11 @@ def _distribution(distribution: metadata.Distribution) -> Iterator[Component]:
     if not (texts := tuple(_texts_in(distribution))):
         raise Unreviewed(f"{name} {version}: carries no licence text")
     yield Component(name, version, reviewed, f"pkg:pypi/{name}@{version}", texts)
+
+
+def _said(distribution: metadata.Distribution) -> str:
+    fields = distribution.metadata.json
+    return str(fields.get("license_expression") or fields.get("license") or "")
 
 
 def _texts_in(distribution: metadata.Distribution) -> Iterator[str]:
@@ -246,8 +251,8 @@ def _interpreter() -> Iterator[Component]:
     )
     python = platform.python_version()
     stdlib = Path(sysconfig.get_path("stdlib"))
-    texts = (_clean((stdlib / "LICENSE.txt").read_text(encoding="utf-8")),)
-    texts += _texts(["licences/cpython.txt"])
+    own = _clean((stdlib / "LICENSE.txt").read_text(encoding="utf-8"))
+    texts = (own, *_texts(["licences/cpython.txt"]))
     purl = _source("python3.11", compiled.get("python")) or f"pkg:generic/python@{python}"
     yield Component("python", python, "PSF-2.0", purl, texts)
     openssl = ssl.OPENSSL_VERSION.split()[1]
