@@ -16,9 +16,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from semver import Version
+if TYPE_CHECKING:
+    from semver import Version
 
 _PREFIX: Final = "semver:"  # no ref of git has a colon in its name
 _VERSION: Final = (
@@ -112,6 +113,8 @@ def version_of(tag: str) -> Version | None:
     A version is three numbers, perhaps with a ``v`` before them and a prerelease or build metadata
     after. Zeros before a number say nothing, since tags may be dates: ``2026.01.31``.
     """
+    from semver import Version  # late: few tracks have a range, and it compiles for 60 ms
+
     match = _TAG.fullmatch(tag)
     if match is None:
         return None
@@ -153,6 +156,8 @@ def _read_term(text: str, at: int, terms: list[_Term]) -> int:
 
 
 def _term(operator: str, *parts: str | None) -> _Term:
+    from semver import Version
+
     operator = _SPELLINGS.get(operator, operator)
     given: list[int] = []
     for part in parts[:3]:

@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pathspec import GitIgnoreSpec
-
 from agent.config.durations import format_duration, parse_duration
 from agent.config.lines import KeyPath
 from agent.config.model import (
@@ -204,6 +202,8 @@ def sub_path(value: object) -> str:
 
 def ignore_pattern(value: object) -> str:
     """Take one gitignore pattern."""
+    from pathspec import GitIgnoreSpec  # late: few tracks have patterns
+
     given = text(value)
     if not given.strip() or given.startswith("#"):
         what = "a comment, which a list has no use for" if given.strip() else "empty"

@@ -13,8 +13,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from pathspec import GitIgnoreSpec
-
 from agent.manifest.errors import IgnoreFileError
 from agent.manifest.limits import MAX_IGNORE_FILE_SIZE
 
@@ -96,6 +94,8 @@ def _why_wrong(numbered: tuple[int, str]) -> tuple[int, str] | None:
 
 def _rules(patterns: Iterable[str]) -> tuple[_Rule, ...]:
     """Return the rules, the last first, without blank lines and comments."""
+    from pathspec import GitIgnoreSpec  # late: few repositories have patterns
+
     try:
         compiled = GitIgnoreSpec.from_lines(
             map(_for_one_level, patterns), backend="simple"

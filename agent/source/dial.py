@@ -1,6 +1,7 @@
 """Connections through a proxy that no HTTP client makes: SOCKS for https, and any kind for ssh.
 
-Names are looked up without a thread, so that a deadline ends a lookup too.
+Names are looked up without a thread, so that a deadline ends a lookup too. Imported by those who
+need such a proxy, when they do: few tracks have one.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from aiohttp_socks import ProxyConnector
 from python_socks import ProxyConnectionError, ProxyError, ProxyType
 from python_socks.async_.asyncio.v2 import Proxy as Handshake
 
-from agent.source.proxies import Proxy
+from agent.source.proxies import NameFailure, Proxy, ProxyFailure
 
 _TYPES: Final = {
     "http": ProxyType.HTTP,
@@ -27,14 +28,6 @@ _TYPES: Final = {
     "socks5h": ProxyType.SOCKS5,
 }
 _NEVER: Final = 86_400.0  # seconds; python-socks wants a timeout, the caller's deadline is sooner
-
-
-class ProxyFailure(Exception):
-    """The proxy cannot be reached, or refuses; the text names neither it nor its password."""
-
-
-class NameFailure(Exception):
-    """The server's name cannot be looked up here."""
 
 
 async def dial(proxy: Proxy, host: str, port: int) -> Any:  # python-socks does not export the type

@@ -13,7 +13,6 @@ from typing import Final
 import aiohttp
 
 from agent.source.credentials import CredentialKind, Credentials
-from agent.source.dial import NameFailure, ProxyFailure
 from agent.source.errors import (
     CHECK_AUTHORITY,
     CHECK_KEY,
@@ -24,7 +23,7 @@ from agent.source.errors import (
     SourceError,
     UnexpectedAnswer,
 )
-from agent.source.proxies import Proxy
+from agent.source.proxies import NameFailure, Proxy, ProxyFailure
 from agent.source.url import GitUrl
 
 CONNECTION_ERRORS: Final = (aiohttp.ClientError, OSError, EOFError, ProxyFailure, NameFailure)

@@ -17,6 +17,14 @@ _CURLS_PORT: Final = 1080  # curl's, and so git's, for every proxy but an https 
 _WITHOUT_SCHEME: Final = re.compile(r"(?![a-z][a-z0-9+.-]*://)", re.IGNORECASE)
 
 
+class ProxyFailure(Exception):
+    """The proxy cannot be reached, or refuses; the text names neither it nor its password."""
+
+
+class NameFailure(Exception):
+    """The server's name cannot be looked up here."""
+
+
 @dataclass(frozen=True, slots=True)
 class Proxy:
     """A proxy: ``scheme`` is http, https, socks4, socks4a, socks5 or socks5h."""

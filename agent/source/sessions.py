@@ -18,7 +18,6 @@ import aiohttp
 from yarl import URL
 
 from agent import __version__
-from agent.source.dial import SocksConnector
 from agent.source.proxies import Proxy
 from agent.source.tls import client_context
 
@@ -148,6 +147,8 @@ def _session(proxy: Proxy | None, tls: Any) -> Session:
         "keepalive_timeout": _KEEP_ALIVE_SECONDS,
     }
     if proxy is not None and proxy.is_socks:
+        from agent.source.dial import SocksConnector
+
         connector: aiohttp.TCPConnector = SocksConnector(proxy, **options)
     else:
         # A cached lookup would run on after the deadline that cancelled it.

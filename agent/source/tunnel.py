@@ -11,10 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-from agent.source.dial import NameFailure, ProxyFailure, dial
 from agent.source.errors import SourceError
 from agent.source.httpfailures import connection_failure
-from agent.source.proxies import Proxy
+from agent.source.proxies import NameFailure, Proxy, ProxyFailure
 from agent.source.url import GitUrl
 
 HOST: Final = "127.0.0.1"
@@ -60,6 +59,8 @@ class Tunnel:
                     task.result()  # what it did not expect is not to be lost
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from agent.source.dial import dial
+
         try:
             far = await dial(self._proxy, self._url.host, self._url.port or 22)
         except (ProxyFailure, NameFailure) as error:

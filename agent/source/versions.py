@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-
-from semver import Version
+from typing import TYPE_CHECKING
 
 from agent.config.ranges import range_of, version_of
 from agent.source.resolve import Listing
+
+if TYPE_CHECKING:
+    from semver import Version
 
 _TAGS = "refs/tags/"
 

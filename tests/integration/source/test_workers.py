@@ -172,8 +172,9 @@ async def test_a_worker_dies_with_a_parent_that_is_killed() -> None:
         await eventually(lambda: not is_running(worker))
 
 
-async def test_a_worker_imports_no_event_loop() -> None:
-    code = "import agent.source.worker, sys; sys.exit('asyncio' in sys.modules)"
+async def test_a_worker_imports_no_event_loop_and_nothing_for_patterns() -> None:
+    heavy = "{'asyncio', 'pathspec'}"
+    code = f"import agent.source.worker, sys; sys.exit(not {heavy}.isdisjoint(sys.modules))"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     assert await process.wait() == 0
 

@@ -89,6 +89,16 @@ def test_what_needs_no_library_imports_none(arguments: list[str]) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_the_agent_starts_without_what_few_tracks_need() -> None:
+    rare = {"semver", "pathspec", "aiohttp_socks", "python_socks", "cryptography", "jwt"}
+    rare |= {"pysequoia", "kubernetes_asyncio.client.models"}
+    script = "import sys, agent.app, agent.cli.cluster; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert rare.isdisjoint(done.stdout.split())
+
+
 def test_help_names_every_command_but_the_agent_s_own() -> None:
     text = lightkeeper("--help").stdout
     for command in frame.COMMANDS:
