@@ -5,5 +5,6 @@ fetch, load, decide, apply, prune, record.
 May import: ``apply`` and below; not ``serve``.
 Promises: level-triggered (loops see keys, never events); one worker a key; a failing object,
 kind, file or repository is retried alone, with back-off, and delays nobody; a pass that finds
-nothing to do sends no write request and logs nothing at info.
+nothing to do sends no write request and logs nothing at info; of bodies only those of drifted
+objects are kept, each until its repair, and all within a bound.
 """
