@@ -7,6 +7,7 @@ server.
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, nullcontext
@@ -229,8 +230,20 @@ class Transport:
             raise self._unreachable(request, error) from error
 
     def _unreachable(self, request: _Request, error: Exception) -> TransportError:
-        reason = str(error) or type(error).__name__
+        reason = _words(error)
         return TransportError(f"cannot reach the API server at {self.host}: {reason} ({request})")
+
+
+def _words(error: Exception) -> str:
+    """Say why there is no connection, without aiohttp's inner life."""
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        why = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
+        return f"its certificate is not trusted: {why}"
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"its name cannot be resolved: {error.os_error}"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+        return os.strerror(error.os_error.errno)
+    return str(error) or type(error).__name__
 
 
 def _fencing() -> aiohttp.TraceConfig:
