@@ -7,7 +7,10 @@ that is as git says.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from agent.cli import options, output
@@ -17,6 +20,8 @@ if TYPE_CHECKING:
     from agent.reconcile.status import TrackStatus
 
 NOT_IN_SYNC = 1
+
+_YOUNG_OBJECTS = 10_000  # until the youngest are looked through; Python's own 700 is for scripts
 
 WAIT = "5m"
 """How long ``--wait`` waits, unless told otherwise."""
@@ -46,9 +51,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the agent and return its exit code."""
-    from agent import app
-    from agent.cli import cluster
-    from agent.config.live import LiveConfig
+    with _kept_for_good():
+        from agent import app
+        from agent.cli import cluster
+        from agent.config.live import LiveConfig
 
     def load() -> Config:
         return app.check(cluster.with_kubeconfig(options.load_config(args), os.environ))
@@ -62,6 +68,22 @@ def run(args: argparse.Namespace) -> int:
     statuses = cluster.run(app.run_once(config, os.environ, patience=patience))
     _report(statuses, as_json=args.output == "json")
     return 0 if all(status.is_in_sync for status in statuses) else NOT_IN_SYNC
+
+
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """Spare the garbage collector all that is imported meanwhile, then have it come less often.
+
+    A full collection stops every loop: the modules' 70,000 objects, which never are garbage, were
+    most of that stop.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.set_threshold(_YOUNG_OBJECTS, *gc.get_threshold()[1:])
+        gc.enable()
 
 
 def _patience(args: argparse.Namespace) -> float | None:

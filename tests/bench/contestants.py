@@ -65,7 +65,7 @@ class Course:
 
 def apply(name: str, course: Course) -> Cost:
     """Bring the cluster to the fleet once, with one contestant."""
-    return measure.timed(_command(name, course), environment=_environment(course))
+    return measure.timed(_command(name, course), environment=environment(course))
 
 
 def agent_command(configuration: Path, *arguments: str) -> list[str]:
@@ -83,7 +83,9 @@ def _command(name: str, course: Course) -> list[str]:
     return [*floor, plane.admin_token, str(course.fleet.apps)]
 
 
-def _environment(course: Course) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("LIGHTKEEPER_")}
+def environment(course: Course) -> dict[str, str]:
+    """Return what a contestant finds: nothing of the agent's, and byte code may be kept."""
+    unwanted = ("LIGHTKEEPER_", "PYTHONDONTWRITEBYTECODE")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(unwanted)}
     cache = str(course.folder / "kubectl-cache")
     return kept | {"KUBECONFIG": str(course.plane.kubeconfig), "KUBECACHEDIR": cache}

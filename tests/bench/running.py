@@ -19,7 +19,7 @@ from urllib.request import urlopen
 import aiohttp
 
 from tests.bench import measure
-from tests.bench.contestants import Course, agent_command
+from tests.bench.contestants import Course, agent_command, environment
 from tests.bench.floor import Requests
 from tests.gitservers.upstream import Upstream
 
@@ -197,7 +197,9 @@ async def _watch(course: Course) -> AsyncIterator[AsyncIterator[tuple[str, float
 def _agent(configuration: Path, course: Course) -> Iterator[int]:
     """Run the agent; begin when it says itself that it is ready."""
     with (course.folder / "agent.log").open("ab") as log:
-        process = subprocess.Popen(agent_command(configuration), stdout=log, stderr=log)
+        process = subprocess.Popen(
+            agent_command(configuration), env=environment(course), stdout=log, stderr=log
+        )
         try:
             _until_ready(course)
             yield process.pid

@@ -99,6 +99,16 @@ def test_the_agent_starts_without_what_few_tracks_need() -> None:
     assert rare.isdisjoint(done.stdout.split())
 
 
+def test_the_garbage_collector_works_but_passes_over_what_was_imported(tmp_path: Path) -> None:
+    script = (
+        "import gc, sys; from agent.cli.main import main; main(sys.argv[1:]); "
+        "print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    )
+    command = [sys.executable, "-c", script, "run", "-c", str(tmp_path / "missing.toml")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True True\n"
+
+
 def test_help_names_every_command_but_the_agent_s_own() -> None:
     text = lightkeeper("--help").stdout
     for command in frame.COMMANDS:
