@@ -116,12 +116,17 @@ layers: $(VENV) ## imports go one way
 .PHONY: unit
 unit: $(VENV) ## the tests that need no server
 	$(call stage,unit tests)
-	$(BIN)/pytest -m 'not integration'
+	$(BIN)/pytest -m 'not integration and not e2e'
 
 .PHONY: integration
 integration: $(VENV) system controlplane ## the tests against real servers
 	$(call stage,integration tests)
 	$(BIN)/pytest -m integration
+
+.PHONY: e2e
+e2e: $(VENV) system controlplane ## the tests that drive the binary (see make binary)
+	$(call stage,end-to-end tests)
+	$(BIN)/pytest -m e2e
 
 .PHONY: test
 test: $(VENV) system controlplane lint types layers ## everything, with coverage; this is the CI

@@ -169,6 +169,11 @@ class HttpsServer:
                 self._processes.append(process)
         wait_until_listening(self.port, self._processes[-1])
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not stopped."""
+        return bool(self._processes)
+
     def stop(self) -> None:
         """Stop both and wait for them."""
         while self._processes:

@@ -76,8 +76,14 @@ async def test_the_server_takes_it_with_a_namespace_of_its_own(
 class Pod:
     """What kubelet would start: the containers' arguments, with the service account's token."""
 
-    def __init__(self, world: World, objects: list[dict[str, Any]]) -> None:
+    def __init__(
+        self,
+        world: World,
+        objects: list[dict[str, Any]],
+        program: tuple[str, ...] = (sys.executable, "-m", "agent"),
+    ) -> None:
         self.objects = objects
+        self._program = program
         self._folder = world.folder
         account = of_kind(objects, "ServiceAccount")["metadata"]
         token = world.control_plane.service_account_token(account["namespace"], account["name"])
@@ -90,7 +96,8 @@ class Pod:
         given = container(self.objects, name)["args"]
         mounted = [arg for arg in given if not arg.startswith("--config=")]
         return [
-            *(sys.executable, "-m", "agent", *mounted),
+            *self._program,
+            *mounted,
             f"--config={self._folder / 'config.toml'}",
             f"--kubeconfig={self._kubeconfig}",
             "--health-bind-address=0",

@@ -77,6 +77,7 @@ class Stage:
     folder: Path
     settings: list[str] = field(default_factory=list)
     tracks: tuple[str, ...] = ("shop",)
+    program: tuple[str, ...] = (sys.executable, "-m", "agent")
     began: int = 0
 
     def __post_init__(self) -> None:
@@ -134,7 +135,7 @@ class Stage:
         )
         return Replica(
             user=user,
-            command=[*wrapper, sys.executable, "-m", "agent", "run", "-c", str(config)],
+            command=[*wrapper, *self.program, "run", "-c", str(config)],
             environment={"PATH": os.environ["PATH"], **(environment or {})},
             log=self.folder / f"{name}.log",
         )
