@@ -124,13 +124,13 @@ integration: $(VENV) system controlplane ## the tests against real servers
 	$(BIN)/pytest -m integration
 
 .PHONY: e2e
-e2e: $(VENV) system controlplane ## the tests that drive the binary (see make binary)
+e2e: $(VENV) system controlplane binary ## the tests that drive the binary
 	$(call stage,end-to-end tests)
 	$(BIN)/pytest -m e2e
 
 .PHONY: test
-test: $(VENV) system controlplane lint types layers ## everything, with coverage; this is the CI
-	$(call stage,unit and integration tests)
+test: $(VENV) system controlplane lint types layers binary ## everything, with coverage; this is the CI
+	$(call stage,unit and integration tests and those of the binary)
 	$(BIN)/coverage run -m pytest $(TEST_FOLDERS)
 	$(BIN)/coverage report --format=total | xargs printf 'coverage: %s%% of agent (lines and branches)\n'
 	$(call stage,all good)
