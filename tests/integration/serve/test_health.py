@@ -48,8 +48,13 @@ async def test_before_the_first_pass_the_agent_is_alive_and_not_ready(door: Door
     async with listener(trickle=False) as port:
         door.world.repository = f"http://127.0.0.1:{port}/r"
         async with door.world.running():
-            ready = await eventually(lambda: door.health("/readyz"))
-            assert (ready.status, ready.text) == (503, "track shop: the first pass is not done\n")
+
+            async def waits() -> bool:
+                ready = await door.health("/readyz")
+                assert ready.status == 503
+                return ready.text == "track shop: the first pass is not done\n"
+
+            await eventually(waits)
             assert (await door.health("/healthz")).status == 200
 
 
