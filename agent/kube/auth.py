@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from agent.authorities import ca_file
 from agent.kube.errors import AuthError
+from agent.proxies import Proxy, parse_proxy, proxy_in
 
 _LOAD_DEADLINE = 30.0  # seconds; an exec plug-in that waits for a browser must not hang the agent
 _SERVICE_ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount/token"
@@ -30,14 +30,14 @@ class Access:
     """How to reach and convince one API server.
 
     ``authorization()`` gives the header's value, or None with client certificates; an in-cluster
-    token is read again at most once a minute, so rotation needs no restart. ``proxy`` is the URL of
-    the proxy that leads there, from the kubeconfig or from the environment.
+    token is read again at most once a minute, so rotation needs no restart. ``proxy`` leads
+    there, by the kubeconfig or the environment.
     """
 
     host: str
     ssl: ssl.SSLContext | bool
     server_hostname: str | None
-    proxy: str | None
+    proxy: Proxy | None
     configuration: Any
 
     def authorization(self) -> str | None:
@@ -107,17 +107,35 @@ def _access(configuration: Any) -> Access:
         host=host,
         ssl=_tls(configuration),
         server_hostname=configuration.tls_server_name,
-        proxy=configuration.proxy or _proxy_in_environment(host),
+        proxy=_proxy(configuration.proxy, host),
         configuration=configuration,
     )
 
 
-def _proxy_in_environment(host: str) -> str | None:
-    """Return the proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name for a server."""
+def _proxy(configured: str | None, host: str) -> Proxy | None:
+    """Return the proxy the kubeconfig or else the environment names, as client-go reads both.
+
+    Of the environment HTTPS_PROXY, http_proxy and NO_PROXY count, ALL_PROXY does not. Raises
+    AuthError, which quotes no password.
+    """
     server = urlsplit(host)
-    if proxy_bypass(server.hostname or ""):
+    environment = {name: value for name, value in os.environ.items() if name.lower() != "all_proxy"}
+    text = configured or proxy_in(
+        environment, scheme=server.scheme, host=server.hostname or "", port=server.port
+    )
+    if not text:
         return None
-    return getproxies().get(server.scheme)
+    where = "proxy-url of the kubeconfig" if configured else "HTTPS_PROXY"
+    try:
+        proxy = parse_proxy(text, port=80)
+    except ValueError as error:
+        raise AuthError(f"{where}, the proxy to the API server, cannot be used: {error}") from None
+    if proxy.is_socks:
+        raise AuthError(
+            f"{where} is {proxy.redacted()}: the API server is reached through http or https "
+            "proxies only; name one, or have NO_PROXY name the API server"
+        )
+    return proxy
 
 
 def _tls(configuration: Any) -> ssl.SSLContext | bool:

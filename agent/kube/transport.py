@@ -23,6 +23,7 @@ from agent import __version__
 from agent.kube.auth import Access
 from agent.kube.errors import ApiError, TransportError, Unauthorized, from_response
 from agent.kube.fence import LANE, OPEN, WRITES, Fence, Lane
+from agent.proxies import Proxy
 
 REQUEST_DEADLINE = 30.0
 """Seconds for one request with its answer; the server's own default for a request is 60."""
@@ -175,10 +176,10 @@ class Transport:
                 request.method,
                 url,
                 data=request.body,
-                headers=self._headers(access, request.headers),
+                headers=self._headers(access, request.headers, url),
                 ssl=access.ssl,
                 server_hostname=access.server_hostname,
-                proxy=access.proxy,
+                **_through(access.proxy),
                 allow_redirects=False,
                 timeout=aiohttp.ClientTimeout(
                     total=None, sock_connect=CONNECT_DEADLINE, sock_read=request.silence
@@ -192,8 +193,10 @@ class Transport:
                 seconds = time.perf_counter() - started
                 self._observe(request.method, url.host_port_subcomponent or "", status, seconds)
 
-    def _headers(self, access: Access, extra: Mapping[str, str]) -> dict[str, str]:
+    def _headers(self, access: Access, extra: Mapping[str, str], url: URL) -> dict[str, str]:
         headers = dict(extra)
+        if access.proxy and url.scheme == "http":  # else the proxy is told before, by CONNECT
+            headers |= access.proxy.authorization()
         if authorization := access.authorization():
             headers["Authorization"] = authorization
         return headers
@@ -230,19 +233,30 @@ class Transport:
             raise self._unreachable(request, error) from error
 
     def _unreachable(self, request: _Request, error: Exception) -> TransportError:
-        reason = _words(error)
+        reason = _words(error, self._access.proxy)
         return TransportError(f"cannot reach the API server at {self.host}: {reason} ({request})")
 
 
-def _words(error: Exception) -> str:
-    """Say why there is no connection, without aiohttp's inner life."""
+def _through(proxy: Proxy | None) -> dict[str, Any]:
+    """Return aiohttp's options. The proxy's password is in no URL: errors quote those."""
+    if proxy is None:
+        return {}
+    return {"proxy": URL(proxy.redacted()), "proxy_headers": proxy.authorization()}
+
+
+def _words(error: Exception, proxy: Proxy | None) -> str:
+    """Say why there is no connection, and whose fault that is, without aiohttp's inner life."""
+    if isinstance(error, aiohttp.ClientHttpProxyError) and proxy:
+        return f"its proxy {proxy.redacted()} refuses: {error.status} {error.message}"
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         why = getattr(error.certificate_error, "verify_message", "") or error.certificate_error
-        return f"its certificate is not trusted: {why}"
+        return f"the certificate of {error.host} is not trusted: {why}"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return f"its name cannot be resolved: {error.os_error}"
+        return f"the name {error.host} cannot be resolved: {error.os_error.strerror}"
     if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
-        return os.strerror(error.os_error.errno)
+        reason = os.strerror(error.os_error.errno)
+        is_proxys = proxy and (error.host, error.port) == (proxy.host, proxy.port)
+        return f"its proxy {proxy.redacted()}: {reason}" if proxy and is_proxys else reason
     return str(error) or type(error).__name__
 
 

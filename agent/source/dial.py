@@ -18,7 +18,7 @@ from aiohttp_socks import ProxyConnector
 from python_socks import ProxyConnectionError, ProxyError, ProxyType
 from python_socks.async_.asyncio.v2 import Proxy as Handshake
 
-from agent.source.proxies import NameFailure, Proxy, ProxyFailure
+from agent.proxies import NameFailure, Proxy, ProxyFailure
 
 _TYPES: Final = {
     "http": ProxyType.HTTP,

@@ -15,10 +15,10 @@ from typing import Final
 import aiohttp
 from yarl import URL
 
+from agent.proxies import Proxy, parse_proxy, proxy_in
 from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import AuthError, CredentialsError, ProxyError, UnexpectedAnswer
 from agent.source.httpfailures import CONNECTION_ERRORS, connection_failure, no_git, refusal
-from agent.source.proxies import Proxy, parse_proxy, proxy_in
 from agent.source.sessions import Route, Sent, Session, Sessions
 from agent.source.url import GitUrl
 

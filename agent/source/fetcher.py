@@ -19,6 +19,7 @@ from weakref import WeakValueDictionary
 
 import msgspec
 
+from agent.proxies import Proxy
 from agent.source import known_hosts, sshkeys
 from agent.source.credentials import Credentials
 from agent.source.errors import (
@@ -45,7 +46,6 @@ from agent.source.protocol import (
     Refs,
     Request,
 )
-from agent.source.proxies import Proxy
 from agent.source.resolve import Listing, candidates, wanted_commit
 from agent.source.sessions import Sessions
 from agent.source.smarthttp import SmartHttp

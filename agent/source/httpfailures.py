@@ -12,6 +12,7 @@ from typing import Final
 
 import aiohttp
 
+from agent.proxies import NameFailure, Proxy, ProxyFailure
 from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import (
     CHECK_AUTHORITY,
@@ -23,7 +24,6 @@ from agent.source.errors import (
     SourceError,
     UnexpectedAnswer,
 )
-from agent.source.proxies import NameFailure, Proxy, ProxyFailure
 from agent.source.url import GitUrl
 
 CONNECTION_ERRORS: Final = (aiohttp.ClientError, OSError, EOFError, ProxyFailure, NameFailure)

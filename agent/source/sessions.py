@@ -7,7 +7,6 @@ a rotated file makes another one, and the old one is closed when nobody has used
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,7 +17,7 @@ import aiohttp
 from yarl import URL
 
 from agent import __version__
-from agent.source.proxies import Proxy
+from agent.proxies import Proxy
 from agent.source.tls import client_context
 
 USER_AGENT: Final = f"git/2.0 (lightkeeper {__version__})"
@@ -63,7 +62,7 @@ class Session:
         via: dict[str, Any] = {}
         if self.proxy is not None and not self.proxy.is_socks:
             via["proxy"] = URL(self.proxy.redacted())
-            authorization = _proxy_authorization(self.proxy)
+            authorization = self.proxy.authorization()
             if url.scheme == "https":
                 via["proxy_headers"] = authorization  # for CONNECT; the server does not see it
             else:
@@ -171,10 +170,3 @@ def _reuse_trace() -> aiohttp.TraceConfig:
     trace = aiohttp.TraceConfig()
     trace.on_connection_reuseconn.append(reused)
     return trace
-
-
-def _proxy_authorization(proxy: Proxy) -> dict[str, str]:
-    if not proxy.user:
-        return {}
-    pair = f"{proxy.user}:{proxy.password}".encode()
-    return {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode()}"}

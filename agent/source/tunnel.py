@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
+from agent.proxies import NameFailure, Proxy, ProxyFailure
 from agent.source.errors import SourceError
 from agent.source.httpfailures import connection_failure
-from agent.source.proxies import NameFailure, Proxy, ProxyFailure
 from agent.source.url import GitUrl
 
 HOST: Final = "127.0.0.1"

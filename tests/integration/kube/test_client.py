@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import yaml
 
 from agent.kube import auth
 from agent.kube.client import Client
@@ -18,6 +20,7 @@ from agent.kube.errors import (
     Conflict,
     Forbidden,
     Invalid,
+    KubeError,
     NotFound,
     ServerError,
     TooManyRequests,
@@ -256,3 +259,49 @@ async def test_the_environments_proxy_leads_to_the_server_unless_excepted(
         assert proxy.connections() == connections
     finally:
         await asyncio.to_thread(proxy.stop)
+
+
+@pytest.mark.parametrize("configured", [True, False], ids=["kubeconfig", "environment"])
+@pytest.mark.parametrize(
+    ("proxy", "said"),
+    [
+        (
+            "http://ada:hunter2@127.0.0.1:{refusing}",
+            "its proxy http://127.0.0.1:{refusing} refuses: 407",
+        ),
+        ("http://ada:hunter2@127.0.0.1:1", "its proxy http://127.0.0.1:1: Connection refused"),
+        ("ada:hunter2@127.0.0.1:1", "its proxy http://127.0.0.1:1: Connection refused"),
+        ("http://ada:hunter2@proxy.invalid", "the name proxy.invalid cannot be resolved"),
+        ("http://ada:hunter2#@127.0.0.1:1", "cannot be used: host or port cannot be read"),
+        ("socks5://ada:hunter2@127.0.0.1:1", "reached through http or https proxies only"),
+    ],
+    ids=["refuses", "away", "no-scheme", "no-such-name", "unreadable", "socks"],
+)
+async def test_a_proxy_in_the_way_is_named_without_its_password(
+    control_plane: ControlPlane,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    proxy: str,
+    said: str,
+    configured: bool,
+) -> None:
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        path = tmp_path / "kubeconfig"
+        kubeconfig = yaml.safe_load(control_plane.kubeconfig.read_text())
+        if configured:
+            kubeconfig["clusters"][0]["cluster"]["proxy-url"] = proxy.format(there=port)
+        else:
+            monkeypatch.setenv("HTTPS_PROXY", proxy.format(there=port))
+        path.write_text(yaml.safe_dump(kubeconfig))
+        with pytest.raises(KubeError) as caught:
+            async with Transport(await auth.load(kubeconfig=str(path))) as transport:
+                await Client(transport).raw("/version")
+    assert said.format(there=port) in str(caught.value)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))

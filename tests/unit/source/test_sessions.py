@@ -8,8 +8,8 @@ import pytest
 from aiohttp import web
 from yarl import URL
 
+from agent.proxies import Proxy
 from agent.source import sessions
-from agent.source.proxies import Proxy
 from agent.source.sessions import Route, Sent, Sessions
 
 

@@ -5,6 +5,7 @@ The environment is read here and not by aiohttp, whose ``trust_env`` also reads 
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -45,21 +46,28 @@ class Proxy:
         """Whether it is given the server's name, else an address that was looked up here."""
         return self.scheme not in {"socks4", "socks5"}
 
+    def authorization(self) -> dict[str, str]:
+        """Return the header that convinces it; empty without a user."""
+        if not self.user:
+            return {}
+        pair = f"{self.user}:{self.password}".encode()
+        return {"Proxy-Authorization": f"Basic {base64.b64encode(pair).decode()}"}
+
     def redacted(self) -> str:
         """Return its URL without user and password, for people."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{self.scheme}://{host}:{self.port}"
 
 
-def parse_proxy(text: str) -> Proxy:
+def parse_proxy(text: str, *, port: int = _CURLS_PORT) -> Proxy:
     """Read a proxy's URL as curl does; raise ValueError, whose text quotes nothing secret.
 
-    Without a scheme it is http; without a port 443 for https and 1080 for the others.
+    Without a scheme it is http; without a port it is 443 for https and ``port`` for the others.
     """
     url = f"http://{text}" if _WITHOUT_SCHEME.match(text) else text
     try:
         parts = urlsplit(url)
-        port = parts.port
+        own_port = parts.port
     except ValueError:
         # The exception's own text may quote the password.
         raise ValueError("host or port cannot be read; percent-encode the password") from None
@@ -69,9 +77,9 @@ def parse_proxy(text: str) -> Proxy:
         )
     if not parts.hostname:
         raise ValueError("it names no host")
-    default = 443 if parts.scheme == "https" else _CURLS_PORT
+    default = 443 if parts.scheme == "https" else port
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
-    return Proxy(parts.scheme, parts.hostname, port or default, user, password)
+    return Proxy(parts.scheme, parts.hostname, own_port or default, user, password)
 
 
 def proxy_in(environment: Mapping[str, str], *, scheme: str, host: str, port: int | None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from agent.source.proxies import Proxy, parse_proxy, proxy_in
+from agent.proxies import Proxy, parse_proxy, proxy_in
 
 
 @pytest.mark.parametrize(
