@@ -29,3 +29,11 @@ def ca_file() -> str:
     import certifi
 
     return certifi.where()
+
+
+def locations() -> dict[str, str | None]:
+    """Return where an ssl context finds them: arguments of ``load_verify_locations``.
+
+    ``SSL_CERT_DIR`` comes beside the bundle: hashed files, read when one is looked for.
+    """
+    return {"cafile": ca_file(), "capath": os.environ.get("SSL_CERT_DIR") or None}

@@ -42,9 +42,7 @@ def settle() -> None:
         return
     restore_library_path()
     if (unpacked := _unpacked()) is not None:
-        with suppress(
-            OSError
-        ):  # a folder that cannot be locked is swept by nobody, in the worst case
+        with suppress(OSError):  # no locks on this file system: then there is no sweeping either
             scratch.lock(unpacked, shared=True)
         _follow_outer(unpacked)
         scratch.sweep(unpacked.parent, f"{_UNPACKED}*", marker=MARKER)

@@ -31,14 +31,15 @@ def lock(folder: Path, *, shared: bool = False) -> int:
 
 
 def sweep(parent: Path, pattern: str, *, marker: str = "") -> None:
-    """Remove the folders below ``parent`` that match, and that nobody holds a lock on.
+    """Remove this user's folders below ``parent`` that match, and that nobody holds a lock on.
 
     With ``marker`` only those in which there is a file of that name. What was changed within the
     last minute stays: it may be about to be locked. What cannot be removed is left.
     """
     for folder in parent.glob(pattern):
-        with suppress(OSError):  # locked, somebody else's, or gone
-            if time.time() - folder.lstat().st_mtime <= _STARTING_SECONDS:
+        with suppress(OSError):  # locked, or gone
+            status = folder.lstat()
+            if status.st_uid != os.geteuid() or time.time() - status.st_mtime <= _STARTING_SECONDS:
                 continue
             if marker and not (folder / marker).is_file():
                 continue

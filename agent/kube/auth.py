@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import urlsplit
 
-from agent.authorities import ca_file
+from agent.authorities import locations
 from agent.kube.errors import AuthError
 from agent.proxies import Proxy, parse_proxy, proxy_in
 
@@ -142,7 +142,8 @@ def _tls(configuration: Any) -> ssl.SSLContext | bool:
     if not str(configuration.host).startswith("https://"):
         return False
     try:
-        tls = ssl.create_default_context(cafile=configuration.ssl_ca_cert or ca_file())
+        own = configuration.ssl_ca_cert
+        tls = ssl.create_default_context(**({"cafile": own} if own else locations()))
         if configuration.cert_file:
             tls.load_cert_chain(configuration.cert_file, keyfile=configuration.key_file)
     except (OSError, ssl.SSLError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import ssl
 
-from agent.authorities import ca_file
+from agent.authorities import locations
 from agent.source.errors import CredentialsError
 
 
@@ -24,7 +24,7 @@ def client_context(*, ca: bytes, certificate: bytes, key: bytes) -> ssl.SSLConte
     if ca:
         _trust(context, ca)
     else:
-        context.load_verify_locations(cafile=ca_file())
+        context.load_verify_locations(**locations())
     if certificate or key:
         _present(context, certificate, key)
     return context

@@ -184,12 +184,13 @@ def _environment() -> str:
         "`LIGHTKEEPER_LOG_FORMAT`, `--log-format`": "`text`, `json`, or `auto` (default): "
         "text on a terminal, else JSON lines",
         "`KUBECONFIG`": "where [agent.kubeconfig](#agentkubeconfig) is not set",
-        "`HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY`, `NO_PROXY`": "the way to git servers, where a "
-        "track has no [proxy](#trackproxy), and to the API server",
+        "`HTTPS_PROXY`, `http_proxy`, `ALL_PROXY`, `NO_PROXY`": "the way to git servers, where a "
+        "track has no [proxy](#trackproxy); all but `ALL_PROXY` also the way to the API server, "
+        "where the kubeconfig has no `proxy-url`",
         "`SSH_KNOWN_HOSTS`": "files with host keys, separated by colons, where a track has no "
         "[known-hosts](#trackknown-hosts)",
         "`SSL_CERT_FILE`, `SSL_CERT_DIR`": "certificate authorities, where a track has no "
-        "[ca](#trackca)",
+        "[ca](#trackca) and the kubeconfig none either",
         "`TMPDIR`": "where workers that talk to git servers keep their scratch files",
         "`NO_COLOR`, `TERM=dumb`": "no colours",
     }

@@ -54,6 +54,16 @@ def test_other_folders_and_links_stay(tmp_path: Path) -> None:
     assert (other / "ours").exists()
 
 
+def test_what_belongs_to_another_user_stays_even_for_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = _folder(tmp_path, "x-others", age=120)
+    me = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: me + 1)
+    scratch.sweep(tmp_path, "x-*", marker="ours")
+    assert others.exists()
+
+
 def test_a_lock_that_another_has_is_an_error(tmp_path: Path) -> None:
     held = scratch.lock(tmp_path)
     with pytest.raises(BlockingIOError):

@@ -266,8 +266,8 @@ async def test_the_environments_proxy_leads_to_the_server_unless_excepted(
     ("proxy", "said"),
     [
         (
-            "http://ada:hunter2@127.0.0.1:{refusing}",
-            "its proxy http://127.0.0.1:{refusing} refuses: 407",
+            "http://ada:hunter2@127.0.0.1:{there}",
+            "its proxy http://127.0.0.1:{there} refuses: 407",
         ),
         ("http://ada:hunter2@127.0.0.1:1", "its proxy http://127.0.0.1:1: Connection refused"),
         ("ada:hunter2@127.0.0.1:1", "its proxy http://127.0.0.1:1: Connection refused"),
