@@ -179,7 +179,7 @@ async def _stretch(
         _serving(config, agent),
         asyncio.TaskGroup() as tasks,
     ):
-        await asyncio.to_thread(agent.sources.sweep, config.tracks)
+        await agent.sources.sweep(config.tracks)
         steering.begun = True
         agent.metrics.configuration_good.set_function(lambda: 0.0 if refused() else 1.0)
         tracks = len(config.tracks)

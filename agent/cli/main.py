@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> int:
 
 def _dispatch(argv: Sequence[str]) -> int:
     if argv[:1] == [_GIT_WORKER]:  # the agent's own child process; not for people
-        return _exit_code(import_module("agent.source.worker").main(argv[1:]))
+        return _exit_code(import_module("agent.source.worker.main").main(argv[1:]))
     try:
         args = _parser(argv).parse_args(argv)
     except SystemExit as exit_:  # argparse has printed help or a usage error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,15 +79,15 @@ class Sources:
             agent=self.settings.name,
         )
 
-    def sweep(self, tracks: Iterable[TrackConfig]) -> None:
+    async def sweep(self, tracks: Iterable[TrackConfig]) -> None:
         """Take away what others than ``tracks``, and processes that were killed, left on the disk.
 
-        Blocks; once at the start is enough.
+        Once at the start is enough.
         """
         tracked = {file for track in tracks for file in self.build(track).record_files}
         repositories = self.settings.state_dir / "repositories"
-        sweep(repositories, agent=self.settings.name, tracked=tracked)
-        sweep_homedirs(None)
+        await sweep(repositories, fetcher=self.fetcher, agent=self.settings.name, tracked=tracked)
+        await asyncio.to_thread(sweep_homedirs, None)
 
     def verifier(self, verify: Verify) -> Verifier:
         """Return what checks a track's revisions; a Secret with keys is remembered for it alone."""

@@ -12,10 +12,11 @@ keys of now.
 ``git`` polls, ``revisions`` judges what came; ``fetcher`` makes network calls. Refs over http(s)
 are listed in this process: ``smarthttp`` asks (``refs``, ``pktline``) by way of ``exchange``, which
 knows credentials and redirects, and ``sessions``, which keeps connections (``tls``, ``proxies``,
-``dial``). All else is libgit2's, in ``worker`` processes of a ``pool`` (``protocol``), led through
-a ``gateway`` to http(s) and through a ``tunnel`` to ssh behind a proxy. What lies at a plain path
-is found out by ``local``, in such a process as well: a ``folder`` or a ``bundle``; ``watch`` hears
-that it changed. ``mirror``, ``objects``, ``tree``, ``durable`` and ``sweep`` read and write the
-disk; ``url``, ``resolve``, ``versions``, ``snapshot`` and ``credentials`` are values;
-``signatures`` says who signed a revision; ``libgit`` is the one door to pygit2.
+``dial``). All else is libgit2's and happens in processes of their own, ``worker``, of which a
+``pool`` has some when they are needed (``protocol``): fetching, led through a ``gateway`` to
+http(s) and through a ``tunnel`` to ssh behind a proxy; finding out what lies at a plain path
+(``walk``), of which ``watch`` hears that it changed; reading and changing mirrors, which this
+process does by way of ``ondisk``. ``records`` say what was good last; ``sweep`` and ``durable``
+take care of the disk; ``url``, ``resolve``, ``versions``, ``snapshot``, ``contents`` and
+``credentials`` are values; ``signatures`` says who signed a revision.
 """

@@ -138,6 +138,10 @@ class SignatureError(AgentError):
         self.hint = hint
 
 
+class RulesRefused(AgentError):
+    """A ``.sourceignore`` cannot be read: which, where in it, and why."""
+
+
 class MirrorDamaged(AgentError):
     """The repository on disk is broken: an object is missing, a pack is cut, HEAD is gone."""
 

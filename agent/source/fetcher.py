@@ -1,7 +1,8 @@
 """Network calls to git servers: deadlines that hold, and failures in words a person can use.
 
 Refs over http(s) are listed in this process; everything else libgit2 does, in a worker that can be
-killed, led through a gateway (http) or a tunnel (ssh behind a proxy) where that is needed.
+killed, led through a gateway (http) or a tunnel (ssh behind a proxy) where that is needed. Work on
+mirrors is theirs as well (``ondisk``).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from agent.source.errors import (
 )
 from agent.source.exchange import Exchange, Remote, proxy_of
 from agent.source.gateway import Passage
+from agent.source.ondisk import OnDisk
 from agent.source.pool import IDLE_SECONDS, WorkerDied, WorkerPool
 from agent.source.protocol import (
     Answer,
@@ -42,9 +44,10 @@ from agent.source.protocol import (
     Fetched,
     FetchRef,
     ListRefs,
+    OnMirror,
     Plain,
     Refs,
-    Request,
+    ServerRequest,
 )
 from agent.source.resolve import Listing, candidates, wanted_commit
 from agent.source.sessions import Sessions
@@ -52,6 +55,10 @@ from agent.source.smarthttp import SmartHttp
 from agent.source.tunnel import HOST as TUNNEL_HOST
 from agent.source.tunnel import Tunnel
 from agent.source.url import GitUrl
+
+_DISK_SECONDS: Final = 600.0
+"""Seconds for what a worker does on our own disk: slow ones have the time, one that hangs is found
+out."""
 
 _HINTS: Final = {
     "auth": CHECK_KEY,
@@ -104,6 +111,10 @@ class Fetcher:
         self._exchange = Exchange(self._sessions, environment)
         self._http = SmartHttp(self._exchange)
         self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+
+    def mirror(self, path: Path) -> OnDisk:
+        """Return what works on the mirror at ``path``, which need not exist."""
+        return OnDisk(path, self._on_mirror)
 
     def lock(self, mirror: Path) -> asyncio.Lock:
         """Return the lock of a mirror: whoever changes its files holds it."""
@@ -202,7 +213,12 @@ class Fetcher:
         else:
             yield _Way(url.for_transport(), Credentials(), None, _no_error)
 
-    async def _call(self, request: Request, url: GitUrl, way: _Way, deadline: Deadline) -> Answer:
+    async def _on_mirror(self, request: OnMirror) -> Answer:
+        return await self._pool.call(request, seconds=_DISK_SECONDS, local=True)
+
+    async def _call(
+        self, request: ServerRequest, url: GitUrl, way: _Way, deadline: Deadline
+    ) -> Answer:
         try:
             answer = await self._pool.call(request, seconds=deadline.left())
         except TimeoutError:
@@ -251,7 +267,7 @@ def _no_error() -> None:
     return None
 
 
-def _error_of(failure: Failure, request: Request, url: GitUrl) -> SourceError | MirrorDamaged:
+def _error_of(failure: Failure, request: ServerRequest, url: GitUrl) -> SourceError | MirrorDamaged:
     shown = url.redacted()
     hint = _HINTS.get(failure.kind, "")
     if failure.kind == "mirror":

@@ -1,8 +1,8 @@
 """GitSource: one track's view of one repository.
 
 Duty: poll (list refs; fetch only what moved), read files by blob id. Network calls go through the
-Fetcher, disk work through the Mirror in a thread; this module decides which, and ``revisions`` what
-the outcome is worth.
+Fetcher, disk work through OnDisk; this module decides which, and ``revisions`` what the outcome is
+worth.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from agent.source.errors import (
     SourceError,
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
-from agent.source.mirror import Mirror
-from agent.source.objects import Record
+from agent.source.ondisk import OnDisk
 from agent.source.protocol import Plain
+from agent.source.records import Record, incoming_ref
 from agent.source.resolve import Target, is_range, resolve, wanted_commit
 from agent.source.revisions import Revisions
 from agent.source.signatures.verifier import Verifier
@@ -79,7 +79,7 @@ class GitSource:
         self._access = Access(self._url, credentials)
         self._timeout = timeout
         self._fetcher = fetcher
-        self._mirror = Mirror(state_dir / "repositories" / self._url.mirror_name())
+        self._mirror = fetcher.mirror(state_dir / "repositories" / self._url.mirror_name())
         self._lock = fetcher.lock(self._mirror.path)
         self._revisions = Revisions(
             self._mirror,
@@ -136,7 +136,7 @@ class GitSource:
         The next poll then finds out what else is lost, and rebuilds the mirror.
         """
         try:
-            return await self._on_disk(self._mirror.blobs, {file.blob_id for file in files})
+            return await self._on_disk(self._mirror.blobs(files))
         except MirrorDamaged as damage:
             self._last = None
             raise FetchError(
@@ -171,7 +171,7 @@ class GitSource:
         self._access.worked()
         self._last, self._checked_at = snapshot, snapshot.checked_at
         if snapshot.checked_at is not None:
-            await self._on_disk(self._mirror.answered, self._track, snapshot.checked_at)
+            await self._on_disk(self._mirror.answered(self._track, snapshot.checked_at))
         return snapshot
 
     async def _look(self, credentials: Credentials, deadline: Deadline, *, fresh: bool) -> Snapshot:
@@ -251,10 +251,11 @@ class GitSource:
         except MirrorDamaged as damage:
             _log.warning("%s: rebuilding the mirror, it is damaged: %s", self.url, damage)
         try:
-            fresh = await self._on_disk(self._mirror.beside)
+            fresh = self._mirror.beside()
+            await self._on_disk(fresh.discard())
             record = await self._bring(fresh, target, credentials, deadline)
             # Whatever the revision is worth: if it is refused, it need not be fetched once more.
-            await self._on_disk(self._mirror.replace, fresh)
+            await self._on_disk(self._mirror.replace())
             self._revisions.forget()  # what is good is now what could be saved
             return await self._revisions.judge(record, checked_at=checked_at)
         except MirrorDamaged as damage:
@@ -265,44 +266,43 @@ class GitSource:
             ) from damage
 
     async def _bring(
-        self, mirror: Mirror, target: Target, credentials: Credentials, deadline: Deadline
+        self, mirror: OnDisk, target: Target, credentials: Credentials, deadline: Deadline
     ) -> Record:
         """Have the mirror hold the target; return what that is by now."""
-        await self._on_disk(mirror.prepare)
-        if await self._on_disk(mirror.holds, target.commit, target.tag):
+        await self._on_disk(mirror.prepare())
+        if await self._on_disk(mirror.holds(target.commit, target.tag)):
             return self._revisions.record(target.commit, target.name, target.tag)
-        await self._on_disk(mirror.forget_incoming, self._track)
+        await self._on_disk(mirror.forget_incoming(self._track))
         try:
             as_listed = await self._fetch(mirror, target, credentials, deadline)
         except FetchTimeout:
             raise
         except FetchError as error:
-            if not await self._on_disk(mirror.is_sound):
+            if not await self._on_disk(mirror.is_sound()):
                 raise MirrorDamaged(error.reason) from error
             raise
         record = await self._brought(mirror, target)
         if as_listed:
             self._came = (target.listed or target.commit, record)
-        if await self._on_disk(mirror.pack_count) > _PACK_LIMIT:
-            await self._on_disk(mirror.repack)
+        await self._on_disk(mirror.repack(more_than=_PACK_LIMIT))
         return record
 
     async def _fetch(
-        self, mirror: Mirror, target: Target, credentials: Credentials, deadline: Deadline
+        self, mirror: OnDisk, target: Target, credentials: Credentials, deadline: Deadline
     ) -> bool:
         listed = target.listed or target.commit
         return await self._fetcher.fetch(
             self._url,
             credentials,
             mirror=mirror.path,
-            refspec=f"+{target.source}:{mirror.incoming_ref(self._track)}",
+            refspec=f"+{target.source}:{incoming_ref(self._track)}",
             deadline=deadline,
             plain=msgspec.structs.replace(self._plain, listed=listed) if self._plain else None,
         )
 
-    async def _brought(self, mirror: Mirror, target: Target) -> Record:
+    async def _brought(self, mirror: OnDisk, target: Target) -> Record:
         """Return what a fetch brought, which may be newer than the listing."""
-        found = await self._on_disk(mirror.incoming, self._track)
+        found = await self._on_disk(mirror.incoming(self._track))
         by_id = wanted_commit(target.name)
         if found is None or (by_id and found.commit != target.commit):
             raise ReferenceNotFound(

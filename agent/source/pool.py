@@ -157,12 +157,17 @@ IDLE_SECONDS: Final = 150.0
 less to start one each time than to keep it."""
 
 
-class WorkerPool:
-    """At most ``size`` workers; the last idle one is ended after ``idle_seconds``.
+LOCAL: Final = 2
+"""Local calls at the same time, beside those to servers: they are bound by CPU and disk."""
 
-    Those beside it are ended after ``spare_seconds``. Where there are workers and all are busy, a
-    call waits up to ``patience`` seconds for one of them before another is started.
-    ``folder`` is where workers keep known_hosts while they run; None is the system's own.
+
+class WorkerPool:
+    """At most ``size`` workers, and LOCAL beside them for what is local.
+
+    The last idle one is ended after ``idle_seconds``, others after ``spare_seconds``. Where there
+    are workers and all are busy, a call waits up to ``patience`` seconds for one of them before
+    another is started. ``folder`` is where workers keep known_hosts while they run; None is the
+    system's own.
     """
 
     def __init__(
@@ -176,6 +181,7 @@ class WorkerPool:
     ) -> None:
         self._size = size
         self._slots = asyncio.Semaphore(size)
+        self._local_slots = asyncio.Semaphore(LOCAL)
         self._idle_seconds = idle_seconds
         self._spare_seconds = min(spare_seconds, idle_seconds)
         self._patience = patience
@@ -187,12 +193,15 @@ class WorkerPool:
         self._line = asyncio.Lock()  # one call at a time waits for a worker, or starts one
         self._changed = asyncio.Event()  # a worker became idle, or one ended
 
-    async def call(self, request: protocol.Request, *, seconds: float) -> protocol.Answer:
+    async def call(
+        self, request: protocol.Request, *, seconds: float, local: bool = False
+    ) -> protocol.Answer:
         """Ask a worker; whatever it does, return or raise within ``seconds`` and half a second.
 
+        What is ``local`` talks to no server, so calls that hang at servers do not keep it waiting.
         Raises TimeoutError (the worker is then dead) and WorkerDied.
         """
-        async with asyncio.timeout(seconds), self._slots:
+        async with asyncio.timeout(seconds), self._local_slots if local else self._slots:
             worker, is_new = await self._take()
             try:
                 return await self._ask(worker, request)
@@ -208,10 +217,12 @@ class WorkerPool:
         self._changed.set()
         for worker in tuple(self._alive):
             await self._end(worker)
-        for _ in range(self._size):  # a call that was starting a worker ends it itself
-            await self._slots.acquire()
-        for _ in range(self._size):
-            self._slots.release()
+        # A call that was starting a worker ends it itself.
+        for slots, size in ((self._slots, self._size), (self._local_slots, LOCAL)):
+            for _ in range(size):
+                await slots.acquire()
+            for _ in range(size):
+                slots.release()
 
     async def _take(self) -> tuple[_Worker, bool]:
         """Return a worker, and whether it is a new one."""

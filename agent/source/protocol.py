@@ -6,7 +6,7 @@ argument or an environment variable.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -15,12 +15,13 @@ from agent.source.resolve import Listing
 
 FailureKind = Literal[
     "auth", "host-key", "timeout", "unreachable", "sha-refused", "object-format", "mirror",
-    "local", "folder", "bundle", "bundle-base",
+    "local", "folder", "bundle", "bundle-base", "rules", "machine",
 ]  # fmt: skip
 """Who said no: the server to us (auth), we to the server (host-key), libgit2's own clock (timeout),
 the network or the server's git (unreachable), the server to a fetch by id, libgit2 to the
 repository's kind of ids (object-format), or the repository on our disk. The rest is about plain
-paths: nothing of use there, a folder, a bundle, and the commit it builds on."""
+paths: nothing of use there, a folder, a bundle, and the commit it builds on; and about mirrors: a
+.sourceignore that cannot be read, and our own disk, its space and rights."""
 
 
 class Rejected(Exception):
@@ -68,6 +69,14 @@ class FetchRef(msgspec.Struct, tag="fetch", frozen=True):
     plain: Plain | None = None
 
 
+class OnMirror(msgspec.Struct, tag="mirror", frozen=True):
+    """Call ``method`` of the Mirror at ``mirror``; its arguments have the types written there."""
+
+    mirror: str
+    method: str
+    arguments: dict[str, Any]
+
+
 class Refs(msgspec.Struct, tag="refs", frozen=True):
     """The answer to ListRefs."""
 
@@ -83,6 +92,12 @@ class Fetched(msgspec.Struct, tag="fetched", frozen=True):
     as_listed: bool = False
 
 
+class Done(msgspec.Struct, tag="done", frozen=True):
+    """The answer to OnMirror: what the method returned, in JSON."""
+
+    result: msgspec.Raw
+
+
 class Failure(msgspec.Struct, tag="failure", frozen=True):
     """The request failed; ``reason`` contains no secret."""
 
@@ -90,12 +105,13 @@ class Failure(msgspec.Struct, tag="failure", frozen=True):
     reason: str
 
 
-Request = ListRefs | FetchRef
-Answer = Refs | Fetched | Failure
+ServerRequest = ListRefs | FetchRef
+Request = ServerRequest | OnMirror
+Answer = Refs | Fetched | Done | Failure
 
 _encoder = msgspec.json.Encoder()
-_request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(ListRefs | FetchRef)
-_answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Refs | Fetched | Failure)
+_request_decoder: msgspec.json.Decoder[Request] = msgspec.json.Decoder(Request)
+_answer_decoder: msgspec.json.Decoder[Answer] = msgspec.json.Decoder(Answer)
 
 
 def encode(message: Request | Answer) -> bytes:

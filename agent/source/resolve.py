@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+FOLDER: Final = "folder"
+"""What stands for the ref's name where files are read as they lie in a folder."""
+
 _FULL_SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _PEELED: Final = "^{}"
 _TAGS: Final = "refs/tags/"

@@ -1,44 +1,41 @@
 """Revisions: what a track makes of a commit in its mirror, and the last one that was good.
 
 Duty: have the signature checked, select the files, record what is good, and go back to that when
-the remote cannot be asked. Works on the disk only, in threads; what is fetched, and when, is
+the remote cannot be asked. Works on the disk only; what is fetched, and when, is
 ``git``'s business.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import TypeVar
 
 from agent import log
-from agent.manifest.errors import IgnoreFileError
 from agent.manifest.ignore import IgnoreRules
-from agent.manifest.paths import is_manifest_path
+from agent.source.contents import Contents, Wanted
 from agent.source.errors import (
     FetchError,
     MirrorDamaged,
     PathNotFound,
+    RulesRefused,
     RulesUnreadable,
     SignatureError,
     SourceError,
     VerificationError,
 )
-from agent.source.folder import REFERENCE as FOLDER
-from agent.source.mirror import Contents, Mirror
-from agent.source.objects import Record
+from agent.source.ondisk import OnDisk
+from agent.source.pool import WorkerDied
+from agent.source.records import Record
+from agent.source.resolve import FOLDER
 from agent.source.signatures.verifier import Verifier
 from agent.source.snapshot import Revision, Snapshot, Trust
-from agent.source.tree import Filter
 
 _log = logging.getLogger(__name__)
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -51,7 +48,7 @@ class Revisions:
 
     def __init__(
         self,
-        mirror: Mirror,
+        mirror: OnDisk,
         *,
         url: str,
         reference: str,
@@ -63,11 +60,8 @@ class Revisions:
         self._mirror = mirror
         self._url = url
         self._sub_path = sub_path
-        self._wanted = Filter(
-            accept=lambda path: is_manifest_path(path, self._sub_path),
-            rules=IgnoreRules.configured(ignore),
-            identity="\n".join(ignore),
-        )
+        IgnoreRules.configured(ignore)  # a pattern that is none is better found out now
+        self._wanted = Wanted(sub_path, tuple(ignore))
         self._verifier = verifier
         self._agent = agent
         # A record is for those who ask for the same signatures, lest one track's good revision
@@ -81,7 +75,7 @@ class Revisions:
     def record_files(self) -> tuple[Path, ...]:
         """Where the last good revision may be recorded; there need not be such files."""
         tracks = dict.fromkeys((self.track, self._unverified_track))
-        return tuple(self._mirror.record_file(track) for track in tracks)
+        return tuple(self._mirror.records.file(track) for track in tracks)
 
     def record(self, commit: str, reference: str, tag: str) -> Record:
         """Return a revision as it is recorded for this track."""
@@ -107,9 +101,9 @@ class Revisions:
         if not contents.selection.files:
             snapshot = _snapshot(Trust.EMPTY, contents, checked_at=checked_at, verified=verified)
             return replace(snapshot, error=self._nothing_there(contents))
-        previous = await self.on_disk(self._mirror.recall, self.track)
+        previous = await self.on_disk(self._mirror.recall(self.track))
         if record != previous:
-            await self.on_disk(self._mirror.remember, self.track, record)
+            await self.on_disk(self._mirror.remember(self.track, record))
         known = previous is not None and previous.commit == record.commit
         if verified and not known:
             signed = log.fields(repository=self._url, commit=record.commit, signer=verified)
@@ -147,11 +141,11 @@ class Revisions:
         """Remember nothing any more but what is on disk."""
         self._good = None
 
-    async def on_disk(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run disk work off the loop; the machine's own failures become a FetchError."""
+    async def on_disk(self, work: Awaitable[T]) -> T:
+        """Await work on the mirror; the machine's own failures become a FetchError."""
         try:
-            return await asyncio.to_thread(call, *args, **kwargs)
-        except OSError as error:
+            return await work
+        except (OSError, WorkerDied) as error:
             raise FetchError(
                 self._url,
                 f"the mirror cannot be used: {error}",
@@ -175,12 +169,12 @@ class Revisions:
 
     async def _recalled(self, track: str) -> Snapshot | None:
         try:
-            record = await self.on_disk(self._mirror.recall, track)
+            record = await self.on_disk(self._mirror.recall(track))
             if record is None:
                 return None
             verified = await self._verified(record)
             contents = await self._contents(record)
-            checked_at = await self.on_disk(self._mirror.last_answer, track)
+            checked_at = await self.on_disk(self._mirror.last_answer(track))
         except (MirrorDamaged, SourceError) as error:
             if str(error) not in self._said:  # it is the same at each poll
                 _log.warning("%s: the last good revision cannot be used: %s", self._url, error)
@@ -195,9 +189,10 @@ class Revisions:
         """
         if self._verifier is None:
             return ""
-        load = partial(self.on_disk, self._mirror.candidate, record)
         try:
-            return await self._verifier.check(record, load, fresh=fresh)
+            return await self._verifier.check(
+                record, lambda: self.on_disk(self._mirror.candidate(record)), fresh=fresh
+            )
         except SignatureError as error:
             raise VerificationError(self._url, error.reason, hint=error.hint) from error
 
@@ -206,8 +201,8 @@ class Revisions:
 
     async def _contents(self, record: Record) -> Contents:
         try:
-            return await self.on_disk(self._mirror.contents, record, self._sub_path, self._wanted)
-        except IgnoreFileError as error:
+            return await self.on_disk(self._mirror.contents(record, self._wanted))
+        except RulesRefused as error:
             raise RulesUnreadable(
                 self._url,
                 f"commit {record.commit[:12]}: {error}",

@@ -8,6 +8,7 @@ left to the next poll that needs it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Collection
@@ -17,7 +18,9 @@ from typing import Final
 
 from agent import log
 from agent.source.errors import MirrorDamaged
-from agent.source.mirror import Mirror
+from agent.source.fetcher import Fetcher
+from agent.source.pool import WorkerDied
+from agent.source.records import Records
 
 _log = logging.getLogger(__name__)
 
@@ -25,34 +28,51 @@ KEPT_SECONDS: Final = 7 * 24 * 3600.0
 """For how long a track that is no longer there may come back without a fetch."""
 
 
-def sweep(repositories: Path, *, agent: str, tracked: Collection[Path]) -> None:
+async def sweep(
+    repositories: Path, *, fetcher: Fetcher, agent: str, tracked: Collection[Path]
+) -> None:
     """Forget the records of ``agent`` below ``repositories`` that are not among ``tracked``.
 
     ``tracked`` are record files. Never raises for what is wrong with a mirror.
     """
-    for path in sorted(repositories.glob("[!.]*")):
-        mirror = Mirror(path)
+    for path in await asyncio.to_thread(lambda: sorted(repositories.glob("[!.]*"))):
         try:
-            records = mirror.record_files()
-            doomed = [file for file in records if _is_done_with(mirror, file, agent, tracked)]
-            if doomed and doomed == records:
-                mirror.discard()
-            for file in doomed if doomed != records else ():
-                mirror.forget(file.stem)
-        except (OSError, MirrorDamaged) as error:
+            async with fetcher.lock(path):
+                count = await _swept(path, fetcher, agent, tracked)
+        except (OSError, MirrorDamaged, WorkerDied) as error:
             _log.warning("not swept", extra=log.fields(path=str(path), error=str(error)))
             continue
-        if doomed:
+        if count:
             _log.info(
                 "last good revisions of removed tracks forgotten",
-                extra=log.fields(mirror=path.name, count=len(doomed)),
+                extra=log.fields(mirror=path.name, count=count),
             )
 
 
-def _is_done_with(mirror: Mirror, file: Path, agent: str, tracked: Collection[Path]) -> bool:
+async def _swept(path: Path, fetcher: Fetcher, agent: str, tracked: Collection[Path]) -> int:
+    """Sweep one mirror; return how many records are gone."""
+    mirror = fetcher.mirror(path)
+    files, doomed = await asyncio.to_thread(_doomed, mirror.records, agent, tracked)
+    if doomed and doomed == files:
+        await mirror.discard()
+    else:
+        for file in doomed:
+            await mirror.forget(file.stem)
+    return len(doomed)
+
+
+def _doomed(
+    records: Records, agent: str, tracked: Collection[Path]
+) -> tuple[list[Path], list[Path]]:
+    """Return all record files, and those that can go."""
+    files = records.files()
+    return files, [file for file in files if _is_done_with(records, file, agent, tracked)]
+
+
+def _is_done_with(records: Records, file: Path, agent: str, tracked: Collection[Path]) -> bool:
     if file in tracked or time.time() - file.stat().st_mtime < KEPT_SECONDS:
         return False
     with suppress(MirrorDamaged):
-        record = mirror.recall(file.stem)
+        record = records.recall(file.stem)
         return record is not None and record.agent == agent
     return False

@@ -22,7 +22,7 @@ from asyncinotify import Event, Inotify, Mask
 from agent import log
 from agent.manifest.ignore import IGNORE_FILE
 from agent.manifest.paths import EXTENSIONS
-from agent.source.folder import KUBELET_LINK, folders
+from agent.source.walk import KUBELET_LINK, folders
 
 _log = logging.getLogger(__name__)
 

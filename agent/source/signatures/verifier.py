@@ -19,7 +19,7 @@ from agent.source.signatures.material import KeyMaterial
 from agent.source.signatures.signed import Candidate, of_commit, of_tag, tag_name
 
 if TYPE_CHECKING:
-    from agent.source.objects import Record
+    from agent.source.records import Record
     from agent.source.signatures.keyring import Keyring
     from agent.source.signatures.signer import Signer
 

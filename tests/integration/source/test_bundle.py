@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.source.bundle import _served
 from agent.source.errors import FetchError, ReferenceNotFound
 from agent.source.git import GitSource
 from agent.source.snapshot import Snapshot, Trust
+from agent.source.worker.bundle import _served
 from tests.gitservers.upstream import Upstream, git
 from tests.integration.source.conftest import Remote, Track
 

@@ -193,7 +193,7 @@ async def test_an_unchanged_poll_with_rules_lists_refs_and_reads_nothing(
     source = track(remote, ignore=("y",))
     first = await source.poll()
     fetches = remote.fetches()
-    monkeypatch.setattr("agent.source.mirror.Mirror.contents", None)
+    monkeypatch.setattr("agent.source.ondisk.OnDisk.contents", None)
     second = await source.poll()
     assert (second.trust, second.tree_id) == (Trust.UNCHANGED, first.tree_id)
     assert remote.fetches() == fetches

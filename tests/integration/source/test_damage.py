@@ -146,7 +146,7 @@ async def test_a_rebuild_for_one_track_keeps_the_last_good_revision_of_another(
     assert kept.trust is Trust.STALE
     assert await contents(source, kept) == FILES
     assert kept.checked_at == pytest.approx(before, abs=1e-3)
-    assert source._mirror.is_sound()
+    assert await source._mirror.is_sound()
 
 
 async def test_a_mirror_with_a_damaged_file_is_not_sound(
@@ -156,13 +156,13 @@ async def test_a_mirror_with_a_damaged_file_is_not_sound(
     local.upstream.commit({"deploy/a.yaml": noise})
     source = track(local)
     assert (await source.poll()).may_prune
-    assert source._mirror.is_sound()
+    assert await source._mirror.is_sound()
     [pack] = mirror_of(state_dir).rglob("*.pack")
     pack.chmod(0o644)
     content = bytearray(pack.read_bytes())
     content[len(content) // 2] ^= 0xFF
     pack.write_bytes(content)
-    assert not source._mirror.is_sound()
+    assert not await source._mirror.is_sound()
 
 
 async def test_a_rebuilt_mirror_that_was_not_put_in_place_yet_is_found(

@@ -312,7 +312,7 @@ async def test_many_changes_make_few_packs(
         write(folder, {"a.yaml": str(number)})
         assert await contents(tracked, await tracked.poll()) == {"a.yaml": str(number)}
     assert len(packs(state_dir)) <= 4
-    assert tracked._mirror.is_sound()
+    assert await tracked._mirror.is_sound()
 
 
 async def test_a_sourceignore_in_the_folder_counts(folder: Path, source: Source) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from agent.source.fetcher import Fetcher
 from tests.gitservers.upstream import Upstream
 from tests.powercut.disk import Cut, Disk, states
 from tests.powercut.poll import poll, source_of
-from tests.powercut.record import record
+from tests.powercut.record import Call, record
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -27,6 +29,15 @@ MANY = "50"
 
 def first(number: int) -> dict[str, str]:
     return {f"deploy/{name}.yaml": f"{name}: {number}\n" * 20 for name in range(4)}
+
+
+@asynccontextmanager
+async def _fetching() -> AsyncIterator[Fetcher]:
+    fetcher = Fetcher()
+    try:
+        yield fetcher
+    finally:
+        await fetcher.close()
 
 
 class Scene:
@@ -58,24 +69,32 @@ class Scene:
         calls = record(command, cwd=ROOT, log=self._folder / "strace")
         shutil.rmtree(self.state_dir)
         shutil.copytree(before, self.state_dir)
-        return [(moment, self._good_after(disk)) for moment, disk in states(self.state_dir, calls)]
+        return asyncio.run(self._good_at_each(calls))
 
-    def _good_after(self, disk: Disk) -> set[str | None]:
-        return {self._good_after_cut(disk, cut) for cut in Cut}
+    async def _good_at_each(self, calls: list[Call]) -> list[tuple[str, set[str | None]]]:
+        async with _fetching() as fetcher:
+            return [
+                (moment, {await self._good_after(disk, cut, fetcher) for cut in Cut})
+                for moment, disk in states(self.state_dir, calls)
+            ]
 
-    def _good_after_cut(self, disk: Disk, cut: Cut) -> str | None:
+    async def _good_after(self, disk: Disk, cut: Cut, fetcher: Fetcher) -> str | None:
         digest = disk.digest(cut)
         if digest not in self._known:
             left = self._folder / "left"
             left.mkdir()
             disk.after(cut, left)
-            self._known[digest] = asyncio.run(self._last_good(left))
+            self._known[digest] = await self._last_good(left, fetcher)
             shutil.rmtree(left)
         return self._known[digest]
 
-    async def _last_good(self, state_dir: Path) -> str | None:
+    async def good(self) -> str | None:
+        """Return the commit of the last good revision as things are."""
+        async with _fetching() as fetcher:
+            return await self._last_good(self.state_dir, fetcher)
+
+    async def _last_good(self, state_dir: Path, fetcher: Fetcher) -> str | None:
         """Return the commit of the last good revision, whose files must be whole."""
-        fetcher = Fetcher()
         source = source_of(self.url, state_dir, fetcher)
         snapshot = await source.last_good()
         if snapshot is None or snapshot.revision is None:
@@ -131,7 +150,7 @@ def test_a_folder_is_as_safe_as_a_repository(scene: Scene, tmp_path: Path) -> No
     scene.url = str(folder)
     _save(folder, first(0))
     scene.poll()
-    old = _commit_of(scene)
+    old = asyncio.run(scene.good())
     _save(folder, first(1))
     moments = scene.record_poll()
     [new] = moments[-1][1]
@@ -158,7 +177,3 @@ def _save(folder: Path, files: dict[str, str]) -> None:
     for path, body in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(body)
-
-
-def _commit_of(scene: Scene) -> str | None:
-    return asyncio.run(scene._last_good(scene.state_dir))

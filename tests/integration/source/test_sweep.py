@@ -35,11 +35,11 @@ def mirrors(state_dir: Path) -> list[Path]:
 
 
 async def test_the_mirror_of_a_track_that_is_no_more_goes_after_a_week(
-    local: Remote, track: Track, state_dir: Path
+    local: Remote, track: Track, fetcher: Fetcher, state_dir: Path
 ) -> None:
     local.upstream.commit({"deploy/a.yaml": "1"})
     await polled(track(local, agent="us"), days_ago=8)
-    sweep(state_dir / "repositories", agent="us", tracked=())
+    await sweep(state_dir / "repositories", fetcher=fetcher, agent="us", tracked=())
     assert mirrors(state_dir) == []
 
 
@@ -53,33 +53,39 @@ async def test_the_mirror_of_a_track_that_is_no_more_goes_after_a_week(
     ],
 )
 async def test_what_may_be_needed_stays(
-    local: Remote, track: Track, state_dir: Path, agent: str, days_ago: float, is_tracked: bool
+    local: Remote,
+    track: Track,
+    fetcher: Fetcher,
+    state_dir: Path,
+    agent: str,
+    days_ago: float,
+    is_tracked: bool,
 ) -> None:
     local.upstream.commit({"deploy/a.yaml": "1"})
     source = await polled(track(local, agent=agent), days_ago=days_ago)
     tracked = source.record_files if is_tracked else []
-    sweep(state_dir / "repositories", agent="us", tracked=tracked)
+    await sweep(state_dir / "repositories", fetcher=fetcher, agent="us", tracked=tracked)
     assert await track(local, agent=agent).last_good() is not None
 
 
 async def test_in_a_shared_mirror_only_the_removed_track_is_forgotten(
-    local: Remote, track: Track, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+    local: Remote, track: Track, fetcher: Fetcher, state_dir: Path
 ) -> None:
     local.upstream.commit({"deploy/a.yaml": "1", "other/b.yaml": "1"})
     removed = await polled(track(local, agent="us"), days_ago=8)
     kept = await polled(track(local, agent="us", sub_path="other"), days_ago=8)
-    sweep(state_dir / "repositories", agent="us", tracked=kept.record_files)
+    await sweep(state_dir / "repositories", fetcher=fetcher, agent="us", tracked=kept.record_files)
     assert await removed.last_good() is None
     again = await track(local, agent="us", sub_path="other").last_good()
     assert again is not None
     assert again.trust is Trust.STALE
     mirror = kept._mirror
     assert [name for name in (mirror.path / "refs").rglob(removed._track)] == []
-    assert mirror.is_sound()
+    assert await mirror.is_sound()
 
 
 async def test_a_mirror_that_cannot_be_read_is_left_and_does_not_stop_the_sweep(
-    local: Remote, track: Track, state_dir: Path
+    local: Remote, track: Track, fetcher: Fetcher, state_dir: Path
 ) -> None:
     local.upstream.commit({"deploy/a.yaml": "1"})
     broken = state_dir / "repositories" / "a-broken-one"
@@ -88,7 +94,7 @@ async def test_a_mirror_that_cannot_be_read_is_left_and_does_not_stop_the_sweep(
     record.write_text("{")
     os.utime(record, (0, time.time() - 2 * KEPT_SECONDS))
     await polled(track(local, agent="us"), days_ago=8)
-    sweep(state_dir / "repositories", agent="us", tracked=())
+    await sweep(state_dir / "repositories", fetcher=fetcher, agent="us", tracked=())
     assert mirrors(state_dir) == [broken]
 
 

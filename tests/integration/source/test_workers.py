@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from agent.source.credentials import Credentials
+from agent.source.errors import FetchError
 from agent.source.fetcher import Fetcher
 from agent.source.pool import WorkerDied, WorkerPool, worker_command, worker_environment
-from agent.source.protocol import Failure, ListRefs, encode
+from agent.source.protocol import Done, Failure, ListRefs, OnMirror, encode
 from agent.source.snapshot import Trust
 from tests.gitservers.broken import listener
 from tests.integration.source.conftest import Remote, Track
@@ -97,6 +98,33 @@ async def test_workers_are_no_more_than_the_pool_allows() -> None:
     await pool.close()
 
 
+async def test_work_on_the_disk_does_not_wait_for_servers_that_hang(tmp_path: Path) -> None:
+    pool = WorkerPool(size=1, patience=0)
+    work = OnMirror(str(tmp_path / "mirror"), "prepare", {})
+    async with listener(trickle=False) as port:
+        hanging = asyncio.create_task(pool.call(_hanging(port), seconds=60))
+        await eventually(lambda: len(worker_pids()) == 1)
+        assert isinstance(await pool.call(work, seconds=60, local=True), Done)
+        assert not hanging.done()
+        await pool.close()
+        with pytest.raises(WorkerDied):
+            await hanging
+
+
+async def test_a_disk_that_hangs_is_an_error_and_leaves_no_worker(
+    local: Remote, track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.upstream.commit({"deploy/a.yaml": "1"})
+    source = track(local)
+    snapshot = await source.poll()
+    (pid,) = worker_pids()
+    os.kill(pid, signal.SIGSTOP)  # as in a read that never returns
+    monkeypatch.setattr("agent.source.fetcher._DISK_SECONDS", 0.5)
+    with pytest.raises(FetchError, match=r"cannot be used: .*: the disk does not answer"):
+        await source.read(snapshot.files)
+    assert worker_pids() == []
+
+
 async def test_a_worker_killed_in_a_call_is_an_error_and_the_next_call_works(
     local: Remote, track: Track
 ) -> None:
@@ -174,7 +202,7 @@ async def test_a_worker_dies_with_a_parent_that_is_killed() -> None:
 
 async def test_a_worker_imports_no_event_loop_and_nothing_for_patterns() -> None:
     heavy = "{'asyncio', 'pathspec'}"
-    code = f"import agent.source.worker, sys; sys.exit(not {heavy}.isdisjoint(sys.modules))"
+    code = f"import agent.source.worker.main, sys; sys.exit(not {heavy}.isdisjoint(sys.modules))"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", code)
     assert await process.wait() == 0
 

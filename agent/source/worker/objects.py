@@ -7,40 +7,12 @@ that are missing or broken: the mirror knows what that means. Never writes but a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from agent.source.errors import MirrorDamaged
-from agent.source.libgit import pygit2
+from agent.source.records import Found, Record
 from agent.source.snapshot import Revision
-
-
-class Record(msgspec.Struct, frozen=True):
-    """The last good revision of a track: commit id and the remote ref's full name.
-
-    ``tag`` is the id of the annotated tag that the ref is, "" when it is none. ``agent`` is the
-    name of the agent whose track it is, which alone may forget it.
-    """
-
-    commit: str
-    reference: str
-    tag: str = ""
-    agent: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What a ref leads to: a commit, by way of annotated tags, outermost first."""
-
-    commit: str
-    tags: tuple[str, ...] = ()
-
-    @property
-    def tag(self) -> str:
-        """The id of the annotated tag that the ref is, "" when it is none."""
-        return self.tags[0] if self.tags else ""
+from agent.source.worker.libgit import pygit2
 
 
 def own(repository: pygit2.Repository, *, below: str) -> Iterator[Found]:

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from agent.source.libgit import pygit2
 from agent.source.pktline import Marker, marker, packet
 from agent.source.protocol import Rejected
 from agent.source.resolve import Listing
+from agent.source.worker.libgit import pygit2
 
 _SIGNATURE: Final = re.compile(rb"# v(\d+) git bundle\n")
 _LINE: Final = re.compile(rb"(-?)([0-9a-f]{40})(?: (.*))?")

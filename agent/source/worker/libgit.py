@@ -1,7 +1,7 @@
 """The one place that imports pygit2 and sets libgit2's process-wide options.
 
-Others write ``from agent.source.libgit import pygit2``: the import itself needs a readable bundle
-of certificate authorities, and the options must be set before the first use.
+Others write ``from agent.source.worker.libgit import pygit2``: the import itself needs a readable
+bundle of certificate authorities, and the options must be set before the first use.
 """
 
 from __future__ import annotations

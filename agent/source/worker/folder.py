@@ -1,10 +1,9 @@
 """A plain folder as a source: its files as they lie on the disk, committed into the mirror.
 
-Runs in the git worker, whose deadline holds. Only reads the folder, never follows a symlink in it
-(it is committed as one, which ``tree`` passes over and notes) nor enters ``.git``; one exception is
-the layout in which kubelet writes volumes, where ``..data`` is a link to the folder with the files.
-What is committed is one state of the files, not a mixture of two, and a file that somebody is still
-writing is waited for: half a file could look as if objects were gone.
+Only reads the folder, never follows a symlink in it (it is committed as one, which ``tree`` passes
+over and notes), but for the one in kubelet's volumes (``walk``). What is committed is one state of
+the files, not a mixture of two, and a file that somebody is still writing is waited for: half a
+file could look as if objects were gone.
 """
 
 from __future__ import annotations
@@ -20,24 +19,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from agent.manifest.ignore import IGNORE_FILE
 from agent.manifest.limits import MAX_FILE_SIZE
-from agent.manifest.paths import is_manifest_path
-from agent.source import libgit
-from agent.source.libgit import pygit2
 from agent.source.protocol import Rejected
-from agent.source.resolve import Listing
+from agent.source.resolve import FOLDER, Listing
+from agent.source.walk import accepts, folders
+from agent.source.worker import libgit
+from agent.source.worker.libgit import pygit2
 
 T = TypeVar("T")
 
-REFERENCE: Final = "folder"
-"""What stands in a revision for the ref's name."""
-
 SCRATCH: Final = ".folder-"
 """How the names of folders begin in which new objects are gathered before they are packed."""
-
-KUBELET_LINK: Final = "..data"
-"""The link to the current version of a volume's files (kubelet's AtomicWriter)."""
 
 _Entry = tuple[pygit2.Oid, pygit2.enums.FileMode]
 """What a name in a tree stands for."""
@@ -80,28 +72,6 @@ class _Changing(Exception):
     """The files change while they are looked at."""
 
 
-def accepts(path: str, sub_path: str) -> bool:
-    """Whether a file counts: a manifest of the track, or one that says what to ignore."""
-    return is_manifest_path(path, sub_path) or path.rpartition("/")[2] == IGNORE_FILE
-
-
-def folders(root: str, sub_path: str) -> Iterator[tuple[str, str]]:
-    """Yield each folder that may hold files that count: path from the root, and its place.
-
-    Hidden ones only if sub-path leads there. Raises OSError when one cannot be read.
-    """
-    pending = [("", root)]
-    while pending:
-        path, place = pending.pop()
-        place = _behind_link(place)
-        yield path, place
-        with os.scandir(place) as entries:
-            for entry in entries:
-                below = f"{path}/{entry.name}" if path else entry.name
-                if entry.is_dir(follow_symlinks=False) and _may_enter(below, sub_path):
-                    pending.append((below, entry.path))
-
-
 def listing(root: str, sub_path: str) -> Listing:
     """Return the folder as if it had one commit; its id is good for comparison only.
 
@@ -109,7 +79,7 @@ def listing(root: str, sub_path: str) -> Listing:
     """
     give_up = time.monotonic() + _PATIENCE
     scan = _retried(root, give_up, lambda: _scan(root, sub_path))
-    return Listing({"HEAD": scan.fingerprint()}, head=REFERENCE)
+    return Listing({"HEAD": scan.fingerprint()}, head=FOLDER)
 
 
 def commit(root: str, sub_path: str, *, mirror: Path, ref: str) -> None:
@@ -141,24 +111,6 @@ def _retried(root: str, give_up: float, look: Callable[[], T]) -> T:
                 what = str(change) if isinstance(change, _Changing) else "its files keep changing"
                 raise Rejected("folder", what) from None
         time.sleep(_QUIET)
-
-
-def _behind_link(place: str) -> str:
-    """Return where a folder's files are: behind ``..data`` where kubelet wrote them."""
-    try:
-        target = os.readlink(os.path.join(place, KUBELET_LINK))
-    except OSError:
-        return place
-    behind = os.path.join(place, target)
-    is_kubelets = target.startswith("..") and "/" not in target and target != ".."
-    is_real = os.path.isdir(behind) and not os.path.islink(behind)
-    return behind if is_kubelets and is_real else place
-
-
-def _may_enter(path: str, sub_path: str) -> bool:
-    if path == sub_path or sub_path.startswith(f"{path}/"):
-        return path.rpartition("/")[2] != ".git"
-    return is_manifest_path(f"{path}/x.yaml", sub_path)
 
 
 def _scan(root: str, sub_path: str) -> Scan:
@@ -267,7 +219,7 @@ def _is_open_for_writing(descriptor: int) -> bool:
 
 
 def _commit(repository: pygit2.Repository, entries: Mapping[str, _Entry], at: int) -> str:
-    signature = pygit2.Signature(REFERENCE, REFERENCE, max(0, at), 0)
+    signature = pygit2.Signature(FOLDER, FOLDER, max(0, at), 0)
     tree = _tree(repository, {tuple(path.split("/")): entry for path, entry in entries.items()})
     message = "The files as they lie in the folder"
     return str(repository.create_commit(None, signature, signature, message, tree, []))

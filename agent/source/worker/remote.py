@@ -1,27 +1,15 @@
-"""The git worker: a process that makes one network call at a time, and may be killed in it.
+"""Network calls to git servers, and what lies at local paths: lists refs and fetches, by libgit2.
 
-A thread that hangs in libgit2 cannot be stopped and its timeouts are per read, so a server that
-sends a byte a second beats them; a process can be killed at the deadline. Started as
-``python -m agent.source.worker`` or, frozen, ``lightkeeper git-worker``. Imports pygit2 and
-msgspec only. It keeps nothing, writes no log, and ends when its standard input or its parent does.
+Blocks, and may hang: the process is killed at the deadline. Every way git has to fail becomes a
+Failure, without a secret in it.
 """
 
 from __future__ import annotations
 
-import argparse
 import os
-import queue
-import signal
-import sys
-import threading
-from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO
 
-from agent.frozen import die_with_parent
-from agent.source import libgit, local
 from agent.source.credentials import Credentials
-from agent.source.libgit import pygit2
 from agent.source.protocol import (
     Answer,
     Failure,
@@ -31,11 +19,11 @@ from agent.source.protocol import (
     ListRefs,
     Refs,
     Rejected,
-    Request,
-    decode_request,
-    encode,
+    ServerRequest,
 )
 from agent.source.resolve import Listing
+from agent.source.worker import libgit, local
+from agent.source.worker.libgit import pygit2
 
 _REFUSED_IDS = (
     "cannot fetch a specific object",
@@ -81,16 +69,8 @@ class _Callbacks(pygit2.RemoteCallbacks):
         raise Rejected("host-key", f"the host key of {os.fsdecode(host)} is not in known_hosts")
 
 
-def serve(requests: queue.SimpleQueue[bytes], answers: BinaryIO, *, homedir: Path) -> None:
-    """Answer requests until the process ends."""
-    while True:
-        request = decode_request(requests.get())
-        answers.write(encode(answer(request, homedir=homedir)))
-        answers.flush()
-
-
-def answer(request: Request, *, homedir: Path) -> Answer:
-    """Make the call; every way git has to fail is a Failure."""
+def answer(request: ServerRequest, *, homedir: Path) -> Answer:
+    """Make the call; ``homedir`` is where libssh2 finds the known hosts."""
     _write_known_hosts(homedir, request.credentials.known_hosts)
     libgit.set_network_timeout(request.timeout)
     try:
@@ -165,29 +145,3 @@ def _write_known_hosts(homedir: Path, text: str) -> None:
     folder = homedir / ".ssh"
     folder.mkdir(mode=0o700, exist_ok=True)
     (folder / "known_hosts").write_text(text)
-
-
-def _read_requests(requests: queue.SimpleQueue[bytes]) -> None:
-    for line in sys.stdin.buffer:
-        requests.put(line)
-    # The main thread may be inside libgit2: only the process's end can interrupt it.
-    os._exit(0)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """Run the worker; never returns."""
-    parser = argparse.ArgumentParser(prog="git-worker")
-    parser.add_argument("--homedir", type=Path, required=True)
-    arguments = parser.parse_args(argv)
-    # The end of standard input says the same, unless libgit2 keeps the reading thread from it.
-    die_with_parent(signal.SIGKILL)
-    # Sent when somebody opens a file for writing just while ``folder`` asks whether anybody has.
-    signal.signal(signal.SIGIO, signal.SIG_IGN)
-    libgit.set_homedir(arguments.homedir)
-    requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-    threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
-    serve(requests, sys.stdout.buffer, homedir=arguments.homedir)
-
-
-if __name__ == "__main__":
-    main()

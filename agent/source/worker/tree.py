@@ -10,57 +10,32 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
+from typing import Final
 
 from agent.manifest.errors import IgnoreFileError
 from agent.manifest.ignore import IGNORE_FILE, IgnoreRules
-from agent.manifest.paths import is_hidden
-from agent.source.libgit import pygit2
+from agent.manifest.paths import is_hidden, is_manifest_path
+from agent.source.contents import Selection, Wanted
 from agent.source.snapshot import TreeFile
+from agent.source.worker.libgit import pygit2
 
 AcceptPath = Callable[[str], bool]
 """Whether a file's path, from the repository's root, is worth reading."""
 
-_LINK = pygit2.enums.FileMode.LINK
+_LINK: Final = pygit2.enums.FileMode.LINK
 
 
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which files count: those whose path is accepted and that no rule leaves out.
-
-    ``rules`` are what the configuration says and hold from the root on; ``identity`` is a text
-    that is another one whenever they are others, "" when there are none.
-    """
-
-    accept: AcceptPath
-    rules: IgnoreRules
-    identity: str
-
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """What counts below a sub-path.
-
-    ``tree_id`` is another one whenever the files or what selects them are others, None when there
-    is nothing at the sub-path. ``notes`` say what was passed over, in order. ``nothing`` says why
-    there are no files, "" when it is simply that there are none, or some.
-    """
-
-    tree_id: str | None
-    files: tuple[TreeFile, ...] = ()
-    notes: tuple[str, ...] = ()
-    nothing: str = ""
-
-
-def select(root: pygit2.Tree, sub_path: str, wanted: Filter) -> Selection:
-    """Return what counts at a clean sub-path, a folder or one file.
+def select(root: pygit2.Tree, wanted: Wanted) -> Selection:
+    """Return what counts at the sub-path, a folder or one file.
 
     Each blob that counts is read, so a damaged one raises here and not later. Raises
     IgnoreFileError.
     """
     found: pygit2.Object = root
-    path, rules, identity = "", wanted.rules, wanted.identity
-    for part in sub_path.split("/") if sub_path else ():
+    path, rules = "", IgnoreRules.configured(wanted.ignore)
+    identity = "\n".join(wanted.ignore)
+    for part in wanted.sub_path.split("/") if wanted.sub_path else ():
         if not isinstance(found, pygit2.Tree) or part not in found:
             return Selection(None)
         if (file := _ignore_file(found, path)) is not None:
@@ -70,7 +45,7 @@ def select(root: pygit2.Tree, sub_path: str, wanted: Filter) -> Selection:
         path = _path_of(found, f"{path}{part}")
         if nothing := _why_not(found, path, rules):
             return Selection(None, nothing=nothing)
-    walk = _Walk(wanted.accept)
+    walk = _Walk(partial(is_manifest_path, sub_path=wanted.sub_path))
     walk.through(found, path, rules)
     return Selection(
         tree_id=_tree_id(found, identity),

@@ -11,9 +11,9 @@ import stat
 from enum import Enum, auto
 from pathlib import Path
 
-from agent.source import bundle, folder
 from agent.source.protocol import FetchRef, ListRefs, Plain, Rejected
 from agent.source.resolve import Listing
+from agent.source.worker import bundle, folder
 
 
 class Kind(Enum):
