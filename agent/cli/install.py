@@ -71,13 +71,7 @@ def register(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--image", metavar="REF", help=f"the container image (default: {default_image()})"
     )
-    parser.add_argument(
-        "--kinds",
-        action="append",
-        default=[],
-        metavar="KIND",
-        help="a kind that git will have one day, as kubectl takes it; repeatable",
-    )
+    options.add_kinds_option(parser)
     parser.add_argument(
         "--offline",
         action="store_true",

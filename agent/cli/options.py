@@ -133,6 +133,17 @@ def add_output_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
 
 
+def add_kinds_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--kinds``, for rights that are not needed yet."""
+    parser.add_argument(
+        "--kinds",
+        action="append",
+        default=[],
+        metavar="KIND",
+        help="a kind that git will have one day, as kubectl takes it; repeatable",
+    )
+
+
 def add_tracks(parser: argparse.ArgumentParser, *, what: str) -> None:
     """Add ``TRACK...`` and ``--all``, of which exactly one has to be given; see ``tracks``."""
     parser.add_argument("tracks", nargs="*", metavar="TRACK", help=what)

@@ -32,13 +32,7 @@ def register(parser: argparse.ArgumentParser) -> None:
         "Print the least rights that this configuration needs, for the kinds that are in the "
         "repositories now: lightkeeper rbac | kubectl apply -f -"
     )
-    parser.add_argument(
-        "--kinds",
-        action="append",
-        default=[],
-        metavar="KIND",
-        help="a kind that git will have one day, as kubectl takes it; repeatable",
-    )
+    options.add_kinds_option(parser)
     parser.add_argument(
         "--service-account",
         metavar="NAME",
