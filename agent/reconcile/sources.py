@@ -14,12 +14,12 @@ from agent.config.model import Track as TrackConfig
 from agent.kube.client import Client
 from agent.kube.errors import Forbidden, KubeError
 from agent.kube.secrets import read_secret
-from agent.source import places, providers
-from agent.source.credentials import basic_auth, bearer_token, ssh_key
 from agent.source.errors import SecretError
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
-from agent.source.githubapp import DEFAULT_BASE_URL, App
+from agent.source.login import places, providers
+from agent.source.login.credentials import basic_auth, bearer_token, ssh_key
+from agent.source.login.githubapp import DEFAULT_BASE_URL, App
 from agent.source.pool import sweep_homedirs
 from agent.source.signatures.material import KeyFiles, KeyMaterial, KeySecret, KeyVariable
 from agent.source.signatures.verifier import Verifier

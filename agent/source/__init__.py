@@ -9,14 +9,12 @@ Promises: host keys and certificates are verified; every network call has a dead
 prune; where signatures are asked for, nothing of a revision is used that is not well signed by the
 keys of now.
 
-``git`` polls, ``revisions`` judges what came; ``fetcher`` makes network calls. Refs over http(s)
-are listed in this process: ``smarthttp`` asks (``refs``, ``pktline``) by way of ``exchange``, which
-knows credentials and redirects, and ``sessions``, which keeps connections (``tls``, ``proxies``,
-``dial``). All else is libgit2's and happens in processes of their own, ``worker``, of which a
-``pool`` has some when they are needed (``protocol``): fetching, led through a ``gateway`` to
-http(s) and through a ``tunnel`` to ssh behind a proxy; finding out what lies at a plain path
+``git`` polls, by way of ``access``, which knows the credentials (``login``); ``revisions`` judges
+what came; ``fetcher`` makes network calls. Refs over http(s) are listed in this process (``wire``).
+All else is libgit2's and happens in processes of their own (``worker``), of which a ``pool`` has
+some when they are needed (``protocol``): fetching; finding out what lies at a plain path
 (``walk``), of which ``watch`` hears that it changed; reading and changing mirrors, which this
 process does by way of ``ondisk``. ``records`` say what was good last; ``sweep`` and ``durable``
-take care of the disk; ``url``, ``resolve``, ``versions``, ``snapshot``, ``contents`` and
-``credentials`` are values; ``signatures`` says who signed a revision.
+take care of the disk; ``url``, ``resolve``, ``versions``, ``snapshot`` and ``contents`` are values;
+``signatures`` says who signed a revision.
 """

@@ -10,11 +10,11 @@ import asyncio
 import os
 from dataclasses import replace
 
-from agent.source import sshkeys
-from agent.source.credentials import CredentialProvider, Credentials, for_url
 from agent.source.errors import AuthError, CredentialsError, SecretError
 from agent.source.fetcher import Deadline, timed_out
-from agent.source.known_hosts import keyscan_command, machine_known_hosts
+from agent.source.login import sshkeys
+from agent.source.login.credentials import CredentialProvider, Credentials, for_url
+from agent.source.login.known_hosts import keyscan_command, machine_known_hosts
 from agent.source.url import GitUrl
 
 

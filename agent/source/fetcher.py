@@ -21,8 +21,6 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from agent.proxies import Proxy
-from agent.source import known_hosts, sshkeys
-from agent.source.credentials import Credentials
 from agent.source.errors import (
     CHECK_KEY,
     CHECK_WAY,
@@ -34,8 +32,8 @@ from agent.source.errors import (
     SourceError,
     UnsupportedRepository,
 )
-from agent.source.exchange import Exchange, Remote, proxy_of
-from agent.source.gateway import Passage
+from agent.source.login import known_hosts, sshkeys
+from agent.source.login.credentials import Credentials
 from agent.source.ondisk import OnDisk
 from agent.source.pool import IDLE_SECONDS, WorkerDied, WorkerPool
 from agent.source.protocol import (
@@ -50,11 +48,13 @@ from agent.source.protocol import (
     ServerRequest,
 )
 from agent.source.resolve import Listing, candidates, wanted_commit
-from agent.source.sessions import Sessions
-from agent.source.smarthttp import SmartHttp
-from agent.source.tunnel import HOST as TUNNEL_HOST
-from agent.source.tunnel import Tunnel
 from agent.source.url import GitUrl
+from agent.source.wire.exchange import Exchange, Remote, proxy_of
+from agent.source.wire.gateway import Passage
+from agent.source.wire.sessions import Sessions
+from agent.source.wire.smarthttp import SmartHttp
+from agent.source.wire.tunnel import HOST as TUNNEL_HOST
+from agent.source.wire.tunnel import Tunnel
 
 _DISK_SECONDS: Final = 600.0
 """Seconds for what a worker does on our own disk: slow ones have the time, one that hangs is found

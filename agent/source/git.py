@@ -20,7 +20,6 @@ import msgspec
 
 from agent.manifest.paths import clean_sub_path
 from agent.source.access import Access
-from agent.source.credentials import CredentialProvider, Credentials
 from agent.source.errors import (
     AuthError,
     FetchError,
@@ -31,6 +30,7 @@ from agent.source.errors import (
     SourceError,
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
+from agent.source.login.credentials import CredentialProvider, Credentials
 from agent.source.ondisk import OnDisk
 from agent.source.protocol import Plain
 from agent.source.records import Record, incoming_ref

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from agent.source.credentials import Credentials
+from agent.source.login.credentials import Credentials
 from agent.source.resolve import Listing
 
 FailureKind = Literal[

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from agent.reconcile.status import FETCHED, PARSED
-from agent.source.credentials import CredentialKind, Credentials, basic_auth, for_url, ssh_key
 from agent.source.errors import CredentialsError
 from agent.source.git import GitSource
-from agent.source.places import File, Place, Variable
-from agent.source.providers import PlacedCredentials, PlacedKey
+from agent.source.login.credentials import CredentialKind, Credentials, basic_auth, for_url, ssh_key
+from agent.source.login.places import File, Place, Variable
+from agent.source.login.providers import PlacedCredentials, PlacedKey
 from agent.source.snapshot import Snapshot, Trust
 from agent.source.url import parse_url
 from tests.acceptance.evidence import condition, events, messages, reached, reasons, verdict

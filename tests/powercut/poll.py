@@ -12,7 +12,7 @@ from pathlib import Path
 from agent.source import git
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
-from agent.source.providers import StaticCredentials
+from agent.source.login.providers import StaticCredentials
 
 
 async def poll(url: str, state_dir: Path) -> str:

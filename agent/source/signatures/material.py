@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from agent.source.errors import CredentialsError, SignatureError
-from agent.source.places import RememberedSecrets, WholeSecret
+from agent.source.login.places import RememberedSecrets, WholeSecret
 
 _LARGEST: Final = 16 << 20  # bytes; a file beyond it is not a keyring but a mistake
 

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
-from agent.source.pktline import Marker, marker, packet
 from agent.source.protocol import Rejected
 from agent.source.resolve import Listing
+from agent.source.wire.pktline import Marker, marker, packet
 from agent.source.worker.libgit import pygit2
 
 _SIGNATURE: Final = re.compile(rb"# v(\d+) git bundle\n")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from agent.source.credentials import Credentials
+from agent.source.login.credentials import Credentials
 from agent.source.protocol import (
     Answer,
     Failure,

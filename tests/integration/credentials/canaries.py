@@ -10,8 +10,8 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote, quote_plus
 
-from agent.source import sshkeys
-from agent.source.credentials import ssh_key
+from agent.source.login import sshkeys
+from agent.source.login.credentials import ssh_key
 from tests.gitservers.proxies import USER as PROXY_USER
 from tests.integration.credentials.kinds import PASSPHRASE, Kind
 

@@ -13,7 +13,7 @@ from agent.kube.client import Client
 from agent.reconcile.sources import SecretLookup, Sources
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
-from agent.source.githubapp import USERNAME
+from agent.source.login.githubapp import USERNAME
 from tests.controlplane.kubectl import Kubectl
 from tests.gitservers.forge import Forge
 from tests.gitservers.https import HttpsServer

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from agent.source.credentials import Credentials, basic_auth, ssh_key
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
-from agent.source.providers import StaticCredentials
+from agent.source.login.credentials import Credentials, basic_auth, ssh_key
+from agent.source.login.providers import StaticCredentials
 from tests.gitservers.https import HttpsServer
 from tests.gitservers.sshd import SshServer
 from tests.gitservers.upstream import Upstream

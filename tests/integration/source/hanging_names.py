@@ -11,11 +11,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from agent.source.credentials import Credentials, ssh_key
 from agent.source.errors import FetchTimeout
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
-from agent.source.providers import StaticCredentials
+from agent.source.login.credentials import Credentials, ssh_key
+from agent.source.login.providers import StaticCredentials
 from tests.integration.source.stalls import poll_again_and_again
 
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from agent.source.credentials import Credentials
 from agent.source.errors import FetchTimeout
+from agent.source.login.credentials import Credentials
 from agent.source.snapshot import Trust
 from tests.gitservers.broken import listener, stuck
 from tests.gitservers.https import HttpsServer

@@ -10,14 +10,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from agent.source import sessions
 from agent.source.errors import FetchError, FetchTimeout
-from agent.source.exchange import Exchange
-from agent.source.exchange import Remote as Repository
-from agent.source.gateway import Passage
-from agent.source.sessions import Route, Sessions
 from agent.source.snapshot import Trust
 from agent.source.url import parse_url
+from agent.source.wire import sessions
+from agent.source.wire.exchange import Exchange
+from agent.source.wire.exchange import Remote as Repository
+from agent.source.wire.gateway import Passage
+from agent.source.wire.sessions import Route, Sessions
 from tests.eventually import eventually
 from tests.gitservers.broken import stuck
 from tests.gitservers.https import HttpsServer

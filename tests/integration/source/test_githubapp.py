@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from agent.source.credentials import Credentials
 from agent.source.errors import AuthError
-from agent.source.githubapp import USERNAME, App
-from agent.source.places import Constant, Folder
-from agent.source.providers import AppKey, PlacedCredentials, WholeKey
+from agent.source.login.credentials import Credentials
+from agent.source.login.githubapp import USERNAME, App
+from agent.source.login.places import Constant, Folder
+from agent.source.login.providers import AppKey, PlacedCredentials, WholeKey
 from agent.source.snapshot import Trust
 from agent.source.url import parse_url
 from tests.gitservers.broken import listener

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import pytest
 
-from agent.source import exchange
-from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import AuthError, UnexpectedAnswer, UnsupportedRepository
+from agent.source.login.credentials import CredentialKind, Credentials
 from agent.source.snapshot import Snapshot, Trust
+from agent.source.wire import exchange
 from tests.gitservers.https import Door, HttpsServer
 from tests.gitservers.upstream import Upstream, git
 from tests.integration.source.conftest import Remote, Track

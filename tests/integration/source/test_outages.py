@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.source.credentials import CredentialKind
 from agent.source.errors import FetchError, FetchTimeout
 from agent.source.fetcher import Fetcher
 from agent.source.git import GitSource
+from agent.source.login.credentials import CredentialKind
 from agent.source.snapshot import Trust
 from tests.gitservers.broken import listener
 from tests.gitservers.https import HttpsServer

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from agent.source.credentials import CredentialKind, Credentials, for_url
 from agent.source.errors import AuthError, FetchError, ProxyError
 from agent.source.fetcher import Deadline, Fetcher
+from agent.source.login.credentials import CredentialKind, Credentials, for_url
 from agent.source.snapshot import Snapshot, Trust
 from agent.source.url import GitUrl
 from tests.gitservers.https import TOKEN, Door, HttpsServer

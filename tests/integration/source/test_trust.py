@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from agent.source.credentials import Credentials, basic_auth, ssh_key
 from agent.source.errors import AuthError, CredentialsError
-from agent.source.places import File
-from agent.source.providers import PlacedCredentials, PlacedKey, StaticCredentials
+from agent.source.login.credentials import Credentials, basic_auth, ssh_key
+from agent.source.login.places import File
+from agent.source.login.providers import PlacedCredentials, PlacedKey, StaticCredentials
 from agent.source.snapshot import Snapshot, Trust
 from tests.gitservers.https import HttpsServer
 from tests.gitservers.sshd import SshServer, generate_key

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.source.credentials import Credentials
 from agent.source.errors import FetchError
 from agent.source.fetcher import Fetcher
+from agent.source.login.credentials import Credentials
 from agent.source.pool import WorkerDied, WorkerPool, worker_command, worker_environment
 from agent.source.protocol import Done, Failure, ListRefs, OnMirror, encode
 from agent.source.snapshot import Trust
@@ -183,7 +183,7 @@ _PARENT = """
 import asyncio, sys
 from agent.source.pool import WorkerPool
 from agent.source.protocol import ListRefs
-from agent.source.credentials import Credentials
+from agent.source.login.credentials import Credentials
 request = ListRefs(sys.argv[1], ("HEAD",), "", Credentials(), timeout=60)
 asyncio.run(WorkerPool().call(request, seconds=60))
 """

@@ -6,16 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.source.credentials import (
+from agent.source.errors import AuthError, CredentialsError
+from agent.source.login.credentials import (
     CredentialKind,
     Credentials,
     basic_auth,
     for_url,
     ssh_key,
 )
-from agent.source.errors import AuthError, CredentialsError
-from agent.source.places import File, Variable
-from agent.source.providers import PlacedCredentials, PlacedKey, StaticCredentials
+from agent.source.login.places import File, Variable
+from agent.source.login.providers import PlacedCredentials, PlacedKey, StaticCredentials
 from agent.source.url import parse_url
 
 _KEY = ssh_key(b"PEM")

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from agent.source.known_hosts import host_entry, keyscan_command, machine_known_hosts, trusted_keys
+from agent.source.login.known_hosts import (
+    host_entry,
+    keyscan_command,
+    machine_known_hosts,
+    trusted_keys,
+)
 
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJdD7y3aLq454yWBdwLWbieU1ebz9/cu7/QEXn9OIeZJ"
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import CredentialsError
-from agent.source.githubapp import App
-from agent.source.layout import credentials_of, proxy_of
+from agent.source.login.credentials import CredentialKind, Credentials
+from agent.source.login.githubapp import App
+from agent.source.login.layout import credentials_of, proxy_of
 from agent.source.url import parse_url
 
 SSH = parse_url("ssh://git@h/x")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.source.pktline import Marker, Packet, marker, packet, packets
+from agent.source.wire.pktline import Marker, Packet, marker, packet, packets
 
 _PACKETS = st.lists(st.binary(max_size=300) | st.sampled_from(Marker))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.source.credentials import basic_auth, ssh_key
 from agent.source.errors import CredentialsError, SecretError
-from agent.source.places import (
+from agent.source.login.credentials import basic_auth, ssh_key
+from agent.source.login.places import (
     Constant,
     File,
     Folder,
@@ -18,7 +18,7 @@ from agent.source.places import (
     Variable,
     WholeSecret,
 )
-from agent.source.providers import PlacedCredentials, PlacedKey
+from agent.source.login.providers import PlacedCredentials, PlacedKey
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.source.pktline import Marker, marker, packet
-from agent.source.refs import (
+from agent.source.resolve import Listing
+from agent.source.wire.pktline import Marker, marker, packet
+from agent.source.wire.refs import (
     Capabilities,
     ServerError,
     UnsupportedFormat,
@@ -18,7 +19,6 @@ from agent.source.refs import (
     read_advertisement,
     read_ls_refs,
 )
-from agent.source.resolve import Listing
 
 _A, _B, _C = ("a" * 40, "b" * 40, "c" * 40)
 _FLUSH = marker(Marker.FLUSH)

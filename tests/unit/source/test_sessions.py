@@ -9,8 +9,8 @@ from aiohttp import web
 from yarl import URL
 
 from agent.proxies import Proxy
-from agent.source import sessions
-from agent.source.sessions import Route, Sent, Sessions
+from agent.source.wire import sessions
+from agent.source.wire.sessions import Route, Sent, Sessions
 
 
 async def answer(_: web.Request) -> web.Response:

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 
-from agent.source import sshkeys
-from agent.source.credentials import ssh_key
 from agent.source.errors import CredentialsError
+from agent.source.login import sshkeys
+from agent.source.login.credentials import ssh_key
 
 _ED25519 = ed25519.Ed25519PrivateKey.generate()
 _RSA = rsa.generate_private_key(65537, 2048)

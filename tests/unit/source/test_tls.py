@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from agent.source.errors import CredentialsError
-from agent.source.tls import client_context
+from agent.source.wire.tls import client_context
 
 
 def _key_pem(key: ec.EllipticCurvePrivateKey, passphrase: bytes = b"") -> bytes:

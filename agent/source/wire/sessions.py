@@ -18,7 +18,7 @@ from yarl import URL
 
 from agent import __version__
 from agent.proxies import Proxy
-from agent.source.tls import client_context
+from agent.source.wire.tls import client_context
 
 USER_AGENT: Final = f"git/2.0 (lightkeeper {__version__})"
 """Some servers tell git from a browser by how this begins."""
@@ -146,7 +146,7 @@ def _session(proxy: Proxy | None, tls: Any) -> Session:
         "keepalive_timeout": _KEEP_ALIVE_SECONDS,
     }
     if proxy is not None and proxy.is_socks:
-        from agent.source.dial import SocksConnector
+        from agent.source.wire.dial import SocksConnector
 
         connector: aiohttp.TCPConnector = SocksConnector(proxy, **options)
     else:

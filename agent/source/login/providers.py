@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from agent.source.credentials import Credentials
 from agent.source.errors import CredentialsError
-from agent.source.githubapp import App, AppTokens
-from agent.source.layout import credentials_of, proxy_of
-from agent.source.places import Place, RememberedSecrets, Whole, without_newline
+from agent.source.login.credentials import Credentials
+from agent.source.login.githubapp import App, AppTokens
+from agent.source.login.layout import credentials_of, proxy_of
+from agent.source.login.places import Place, RememberedSecrets, Whole, without_newline
 from agent.source.url import GitUrl
 
 KeyReader = Callable[[bytes], Credentials]

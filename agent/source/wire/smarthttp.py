@@ -15,8 +15,9 @@ from typing import Final, TypeVar
 from yarl import URL
 
 from agent.source.errors import FetchError, SourceError, UnexpectedAnswer, UnsupportedRepository
-from agent.source.exchange import Exchange, Remote, read
-from agent.source.refs import (
+from agent.source.resolve import Listing, candidates, wanted_commit
+from agent.source.wire.exchange import Exchange, Remote, read
+from agent.source.wire.refs import (
     Capabilities,
     ServerError,
     UnsupportedFormat,
@@ -24,8 +25,7 @@ from agent.source.refs import (
     read_advertisement,
     read_ls_refs,
 )
-from agent.source.resolve import Listing, candidates, wanted_commit
-from agent.source.sessions import USER_AGENT
+from agent.source.wire.sessions import USER_AGENT
 
 _VERSION_2: Final = {"Git-Protocol": "version=2"}
 _BIG: Final = 1 << 20  # bytes; what takes longer to read than the event loop may be held up

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlsplit
 
-from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import CredentialsError
-from agent.source.githubapp import DEFAULT_BASE_URL, App
-from agent.source.places import without_newline
+from agent.source.login.credentials import CredentialKind, Credentials
+from agent.source.login.githubapp import DEFAULT_BASE_URL, App
+from agent.source.login.places import without_newline
 from agent.source.url import GitUrl
 
 _OF_SSH: Final = ("identity",)

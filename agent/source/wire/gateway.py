@@ -18,7 +18,7 @@ import aiohttp
 from aiohttp import web
 
 from agent.source.errors import SourceError
-from agent.source.exchange import Exchange, Remote
+from agent.source.wire.exchange import Exchange, Remote
 
 _TOKEN_BYTES: Final = 32
 _REQUEST_LIMIT: Final = 16 << 20  # bytes: what we have and want, 50 each, in the fetches of years

@@ -21,10 +21,10 @@ import msgspec
 from yarl import URL
 
 from agent.proxies import Proxy, parse_proxy, proxy_in
-from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import CredentialsError
-from agent.source.httpfailures import CONNECTION_ERRORS
-from agent.source.sessions import Route, Sent, Session, Sessions
+from agent.source.login.credentials import CredentialKind, Credentials
+from agent.source.wire.httpfailures import CONNECTION_ERRORS
+from agent.source.wire.sessions import Route, Sent, Session, Sessions
 
 DEFAULT_BASE_URL: Final = "https://api.github.com"
 

@@ -16,11 +16,11 @@ import aiohttp
 from yarl import URL
 
 from agent.proxies import Proxy, parse_proxy, proxy_in
-from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import AuthError, CredentialsError, ProxyError, UnexpectedAnswer
-from agent.source.httpfailures import CONNECTION_ERRORS, connection_failure, no_git, refusal
-from agent.source.sessions import Route, Sent, Session, Sessions
+from agent.source.login.credentials import CredentialKind, Credentials
 from agent.source.url import GitUrl
+from agent.source.wire.httpfailures import CONNECTION_ERRORS, connection_failure, no_git, refusal
+from agent.source.wire.sessions import Route, Sent, Session, Sessions
 
 ANSWER_LIMIT: Final = 64 << 20
 """Bytes of a listing: some 800,000 refs."""

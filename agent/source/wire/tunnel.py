@@ -13,8 +13,8 @@ from typing import Final
 
 from agent.proxies import NameFailure, Proxy, ProxyFailure
 from agent.source.errors import SourceError
-from agent.source.httpfailures import connection_failure
 from agent.source.url import GitUrl
+from agent.source.wire.httpfailures import connection_failure
 
 HOST: Final = "127.0.0.1"
 _CHUNK: Final = 1 << 16
@@ -59,7 +59,7 @@ class Tunnel:
                     task.result()  # what it did not expect is not to be lost
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from agent.source.dial import dial
+        from agent.source.wire.dial import dial
 
         try:
             far = await dial(self._proxy, self._url.host, self._url.port or 22)

@@ -13,8 +13,8 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from agent.source.credentials import Credentials
 from agent.source.errors import CredentialsError
+from agent.source.login.credentials import Credentials
 
 _OPENSSH: Final = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 _OPENSSH_END: Final = b"-----END OPENSSH PRIVATE KEY-----"

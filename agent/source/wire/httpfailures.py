@@ -13,7 +13,6 @@ from typing import Final
 import aiohttp
 
 from agent.proxies import NameFailure, Proxy, ProxyFailure
-from agent.source.credentials import CredentialKind, Credentials
 from agent.source.errors import (
     CHECK_AUTHORITY,
     CHECK_KEY,
@@ -24,6 +23,7 @@ from agent.source.errors import (
     SourceError,
     UnexpectedAnswer,
 )
+from agent.source.login.credentials import CredentialKind, Credentials
 from agent.source.url import GitUrl
 
 CONNECTION_ERRORS: Final = (aiohttp.ClientError, OSError, EOFError, ProxyFailure, NameFailure)

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from agent.source.pktline import Marker, Packet, marker, packet, packets
 from agent.source.resolve import Listing
+from agent.source.wire.pktline import Marker, Packet, marker, packet, packets
 
 _OBJECT_ID: Final = re.compile(rb"[0-9a-f]{40}")
 _NO_REFS: Final = b"capabilities^{}"
