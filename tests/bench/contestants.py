@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.bench.measure import Cost
 from tests.controlplane.kubectl import BINARY
 from tests.controlplane.ports import free_port
 from tests.controlplane.server import ControlPlane
+from tests.gitservers.https import HttpsServer
 from tests.gitservers.upstream import Upstream
 
 NAMES = ("floor", "lightkeeper", "kubectl")
@@ -22,12 +24,15 @@ NAMES = ("floor", "lightkeeper", "kubectl")
 class Course:
     """One fleet in front of one fresh control plane.
 
-    ``health_port`` is where the agent says whether it is ready.
+    ``git`` serves the fleet's repository; ``health_port`` is where the agent says whether it is
+    ready. ``binary`` is the agent to run, None for the one in this checkout.
     """
 
     fleet: Fleet
     plane: ControlPlane
     folder: Path
+    git: HttpsServer
+    binary: Path | None = None
     health_port: int = field(default_factory=free_port)
 
     @property
@@ -47,18 +52,25 @@ class Course:
             {path: (self.manifests / path).read_text() for path in self.fleet.files}
         )
 
-    def configuration(self, *, tracks: int = 1, interval: str = "1m") -> Path:
-        """Write the agent's configuration; more tracks share the namespaces out between them."""
-        path = self.folder / f"lightkeeper-{tracks}.toml"
+    def create_namespaces(self) -> None:
+        """Create the namespaces, for tracks of which none has them."""
+        self.plane.kubectl("apply", "--filename", str(self.manifests / "namespaces.yaml"))
+
+    def configuration(
+        self, *, sub_paths: Sequence[str] = ("",), interval: str = "1m", https: bool = True
+    ) -> Path:
+        """Write the agent's configuration, with a track for each sub-path of the repository."""
+        path = self.folder / "lightkeeper.toml"
+        url = self.git.url(self.upstream, "anonymous") if https else f"file://{self.upstream}"
         lines = ["[agent]", f'state-dir = "{self.folder / "state"}"', 'state-namespace = "default"']
         lines.append(f'kubeconfig = "{self.plane.kubeconfig}"')
         lines.append('metrics-bind-address = "0"')
         lines.append(f'health-bind-address = "127.0.0.1:{self.health_port}"')
-        for number in range(tracks):
+        for number, sub_path in enumerate(sub_paths):
             lines += ["[[track]]", f'name = "fleet-{number}"', f'interval = "{interval}"']
-            lines += [f'repository = "file://{self.upstream}"', 'reference = "main"']
-            if tracks > 1:
-                lines.append(f'sub-path = "team-{number:03}"')
+            lines += [f'repository = "{url}"', 'reference = "main"', f'sub-path = "{sub_path}"']
+            if https:
+                lines.append(f'ca = {{ file = "{self.git.authority.ca}" }}')
         path.write_text("\n".join(lines) + "\n")
         return path
 
@@ -68,14 +80,15 @@ def apply(name: str, course: Course) -> Cost:
     return measure.timed(_command(name, course), environment=environment(course))
 
 
-def agent_command(configuration: Path, *arguments: str) -> list[str]:
+def agent_command(course: Course, configuration: Path, *arguments: str) -> list[str]:
     """Return the agent's command line."""
-    return [sys.executable, "-m", "agent", "run", "-c", str(configuration), *arguments]
+    program = [str(course.binary)] if course.binary else [sys.executable, "-m", "agent"]
+    return [*program, "run", "-c", str(configuration), *arguments]
 
 
 def _command(name: str, course: Course) -> list[str]:
     if name == "lightkeeper":
-        return agent_command(course.configuration(), "--once")
+        return agent_command(course, course.configuration(), "--once")
     if name == "kubectl":
         return [str(BINARY), "apply", "--recursive", "--filename", str(course.manifests)]
     plane = course.plane

@@ -39,6 +39,11 @@ class Fleet:
         return files
 
     @property
+    def first(self) -> str:
+        """The path of the first application's file."""
+        return next(path for path in self.files if "app-" in path)
+
+    @property
     def objects(self) -> list[Object]:
         """All objects, namespaces first."""
         return [found for objects in self.files.values() for found in objects]

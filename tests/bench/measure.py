@@ -20,16 +20,27 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 _REQUEST = re.compile(
     r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE
 )
+_PSS = re.compile(r"^Pss: +(\d+) kB$", re.MULTILINE)
 _LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds of wall time and CPU, peak resident memory in MiB."""
+    """Seconds of wall time and CPU; peak resident memory in MiB, the git workers' apart."""
 
     wall: float
     cpu: float
     peak: float
+    workers: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Resident memory in MiB: the agent's, and that of its git workers; ``share`` is its PSS."""
+
+    agent: float
+    share: float
+    workers: float
 
 
 def run(command: list[str], *, environment: dict[str, str], timeout: float = 900) -> Cost:
@@ -46,9 +57,10 @@ def _run(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors
     )
     watchdog = time.monotonic() + timeout
-    peak = 0.0
+    peak = workers = 0.0
     while process.poll() is None:
-        peak = max(peak, sum(map(resident, family(process.pid))))
+        seen = memory(process.pid)
+        peak, workers = max(peak, seen.agent), max(workers, seen.workers)
         if time.monotonic() > watchdog:
             process.kill()
         time.sleep(0.02)
@@ -56,7 +68,7 @@ def _run(
     if process.returncode:
         errors.seek(0)
         raise subprocess.CalledProcessError(process.returncode, command, stderr=errors.read())
-    return Cost(wall, 0.0, peak)
+    return Cost(wall, 0.0, peak, workers)
 
 
 def children_cpu() -> float:
@@ -69,7 +81,7 @@ def timed(command: list[str], *, environment: dict[str, str]) -> Cost:
     """Run a command to its end and return its cost, CPU included."""
     before = children_cpu()
     cost = run(command, environment=environment)
-    return Cost(cost.wall, children_cpu() - before, cost.peak)
+    return Cost(cost.wall, children_cpu() - before, cost.peak, cost.workers)
 
 
 def family(pid: int) -> Iterator[int]:
@@ -92,6 +104,34 @@ def resident(pid: int) -> float:
     except OSError:
         return 0.0
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def memory(pid: int, *, share: bool = False) -> Memory:
+    """Return what a process and its descendants have; their PSS only if asked for, for it costs."""
+    pids = list(family(pid))
+    workers = {found for found in pids if _is_git_worker(found)}
+    own = [found for found in pids if found not in workers]
+    return Memory(
+        agent=sum(map(resident, own)),
+        share=sum(map(_proportional, own)) if share else 0.0,
+        workers=sum(map(resident, workers)),
+    )
+
+
+def _is_git_worker(pid: int) -> bool:
+    try:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"git-worker" in command or b"agent.source.worker" in command
+
+
+def _proportional(pid: int) -> float:
+    try:
+        found = _PSS.search(Path(f"/proc/{pid}/smaps_rollup").read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def cpu(pid: int) -> float:

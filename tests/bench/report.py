@@ -1,114 +1,114 @@
-"""The bench's table: medians of alternated runs, and ratios within the same bench."""
+"""The bench's page: what is to be reached, then a table a fleet, in Markdown."""
 
 from __future__ import annotations
 
 import os
 import platform
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+import subprocess
+from collections import Counter
 from pathlib import Path
 from statistics import median
 
-from tests.bench import measure
-from tests.bench.fleet import Fleet
-from tests.bench.measure import Cost
-from tests.bench.running import Drift, Rest
-from tests.controlplane.server import ControlPlane
+from tests.bench.results import Results, writes
+from tests.bench.running import Rest
+from tests.bench.targets import MB, targets
+from tests.controlplane.kubectl import BINARY
 
-_WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE")
-
-
-@dataclass(slots=True)
-class Results:
-    """What was measured of one fleet."""
-
-    fleet: Fleet
-    rest: Rest | None = None
-    drift: Drift | None = None
-    commit: tuple[float, Counter[str]] | None = None
-    costs: dict[tuple[str, str], list[Cost]] = field(default_factory=lambda: defaultdict(list))
-    counts: dict[tuple[str, str], Counter[str]] = field(default_factory=dict)
-    _seen: Counter[str] = field(default_factory=Counter)
-
-    def cold(self, name: str, cost: Cost, plane: ControlPlane) -> None:
-        """Note a first run on a fresh control plane."""
-        self._seen = Counter()
-        self._note("cold", name, cost, plane)
-
-    def unchanged(self, name: str, cost: Cost, plane: ControlPlane) -> None:
-        """Note a second run, right after the first."""
-        self._note("unchanged", name, cost, plane)
-
-    def _note(self, case: str, name: str, cost: Cost, plane: ControlPlane) -> None:
-        self.costs[case, name].append(cost)
-        seen = measure.requests(plane)
-        self.counts[case, name] = seen - self._seen
-        self._seen = seen
+_ABOUT = Path(__file__).with_name("about.md")
 
 
-def render(results: list[Results]) -> str:
-    """Return the whole page in Markdown."""
-    lines = ["# Performance", "", _machine(), ""]
+def render(results: list[Results], *, program: str) -> str:
+    """Return the whole page; ``program`` says which agent was measured."""
+    about, _, after = _ABOUT.read_text().partition("<!-- tables -->\n")
+    lines = [about.rstrip(), "", _machine(program), "", *_targets(results), ""]
     for result in results:
-        lines += [
-            f"## {len(result.fleet.objects):,} objects in {len(result.fleet.files)} files",
-            "",
-        ]
+        files = len(result.fleet.files)
+        lines += [f"## {result.size:,} objects in {files:,} files", ""]
         lines += [*_table(result), "", *_running(result), ""]
-    return "\n".join(lines)
+    return "\n".join(lines) + "\n" + after.lstrip()
+
+
+def _targets(results: list[Results]) -> list[str]:
+    rows = [
+        f"| {line.what} | {line.target} | {line.measured} | {'yes' if line.met else '**no**'} |"
+        for line in targets(results)
+    ]
+    return ["| what | target | measured | met |", "| --- | --- | --- | --- |", *rows]
 
 
 def _table(result: Results) -> list[str]:
     lines = [
-        "| case | who | seconds | x floor | CPU s | peak MiB | writes | reads |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| case | who | runs | seconds | x floor | CPU s | peak MB | workers | writes | reads |",
+        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    floor = median(cost.wall for cost in result.costs["cold", "floor"])
+    floor = result.wall("cold", "floor")
     for (case, name), costs in sorted(result.costs.items()):
         wall, cpu = median(c.wall for c in costs), median(c.cpu for c in costs)
-        peak = median(c.peak for c in costs)
+        peak, workers = median(c.peak for c in costs), median(c.workers for c in costs)
         counts = result.counts[case, name]
-        writes = sum(count for verb, count in counts.items() if verb in _WRITES)
+        changing = writes(counts)
         lines.append(
-            f"| {case} | {name} | {wall:.2f} | {wall / floor:.2f} | {cpu:.2f} | {peak:.0f} "
-            f"| {writes} | {sum(counts.values()) - writes} |"
+            f"| {case} | {name} | {len(costs)} | {wall:.2f} | {wall / floor:.2f} | {cpu:.2f} "
+            f"| {peak / MB:.0f} | {f'{workers / MB:.0f}' if workers else '-'} "
+            f"| {changing} | {sum(counts.values()) - changing} |"
         )
     return lines
 
 
 def _running(result: Results) -> list[str]:
     lines = []
-    if result.rest:
-        rest = result.rest
+    if restarts := result.restarts:
+        wall, cpu = median(r.wall for r in restarts), median(r.cpu for r in restarts)
         lines.append(
-            f"- at rest, {rest.tracks} tracks polled once a minute, {rest.seconds:.0f} s: "
-            f"{rest.share:.2f} % of a core, {rest.resident:.0f} MiB, requests {dict(rest.requests)}"
+            f"- **restart** on the converged cluster ({len(restarts)} runs): ready after "
+            f"{wall:.2f} s, {cpu:.2f} s of CPU, requests {_told(restarts[-1].requests)}"
         )
-    if result.commit:
-        seconds, counts = result.commit
+    if commit := result.commit:
         lines.append(
-            f"- a commit of one file, polled once a second: {seconds:.2f} s from the push to the "
-            f"changed object, requests {dict(counts)}"
+            f"- **a commit of one file** ({commit.number} of them, polled once a second): the "
+            f"changed object's event {1000 * commit.from_fetch:.0f} ms after the fetch, "
+            f"{commit.from_push:.2f} s after the push; requests of all {_told(commit.requests)}"
         )
-    if result.drift:
-        drift = result.drift
+    if drift := result.drift:
+        storms = ", ".join(f"{storm:.2f} s against {floor:.2f} s" for storm, floor in drift.storms)
         lines.append(
-            f"- drift: repaired {1000 * drift.p50:.0f} ms (p50), {1000 * drift.p99:.0f} ms (p99) "
-            f"after its watch event; {drift.storm_size} edits at once {drift.storm:.2f} s, "
-            f"{drift.storm / drift.storm_floor:.1f} x the same number of bare patches"
+            f"- **drift** ({drift.edits} edits): repaired {1000 * drift.p50:.0f} ms (median), "
+            f"{1000 * drift.p99:.0f} ms (99th of 100) after its watch event; {drift.size} objects "
+            f"edited at once: {storms} for the same number of bare patches"
         )
+    for name, rest in result.rests.items():
+        lines.append(f"- **at rest** ({name}): {_rested(rest)}")
     return lines
 
 
-def _machine() -> str:
+def _rested(rest: Rest) -> str:
+    memory = rest.memory
+    workers = f" and {memory.workers / MB:.0f} MB of git workers" if memory.workers else ""
+    polled = "track polled" if rest.tracks == 1 else "tracks, each polled"
+    return (
+        f"{rest.tracks} {polled} once a minute, {rest.seconds:.0f} s: {rest.share:.2f} % "
+        f"of a core, {memory.agent / MB:.0f} MB{workers} (PSS {memory.share / MB:.0f} MB), "
+        f"requests {_told(rest.requests)}"
+    )
+
+
+def _told(counts: Counter[str]) -> str:
+    return ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items())) or "none"
+
+
+def _machine(program: str) -> str:
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
     model = models[0] if models else "unknown"
+    kubectl = subprocess.run(
+        [str(BINARY), "version", "--client"], capture_output=True, text=True, check=True
+    ).stdout.partition("\n")[0]
     return (
-        f"`make bench` on {os.cpu_count()} cores ({model}) shared with etcd and the API server, "
-        f"Python {platform.python_version()}. Medians of alternated runs, each on a fresh control "
-        "plane."
+        f"Measured with `make bench` on {os.cpu_count()} cores ({model}), shared with etcd, "
+        f"kube-apiserver and the git server. Agent: {program}; Python {platform.python_version()}; "
+        f"kubectl {kubectl.rpartition(' ')[2]}. Wall times are medians of alternated runs, each on "
+        "a control plane of its own; 1 MB is a million bytes."
     )
