@@ -17,11 +17,7 @@ from typing import IO
 from tests.controlplane.server import ControlPlane
 
 _TICKS = os.sysconf("SC_CLK_TCK")
-_REQUEST = re.compile(
-    r"^apiserver_request_total\{(?P<labels>[^}]*)\} (?P<count>\S+)$", re.MULTILINE
-)
 _PSS = re.compile(r"^Pss: +(\d+) kB$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +142,12 @@ def cpu(pid: int) -> float:
     return total / _TICKS
 
 
-def requests(plane: ControlPlane) -> Counter[str]:
-    """Return how many requests the API server has answered, by verb, by its own count."""
-    counts: Counter[str] = Counter()
-    for match in _REQUEST.finditer(plane.client.text("GET", "/metrics")):
-        labels = dict(_LABEL.findall(match["labels"]))
-        counts[labels.get("verb", "")] += int(float(match["count"]))
-    return counts
+def requests(plane: ControlPlane, since: int, *, of: str) -> Counter[str]:
+    """Return the requests after a mark in the server's audit log, by verb, of one user agent.
+
+    Dry-runs are counted apart.
+    """
+    return Counter(
+        f"{request.verb} (dry-run)" if "dryRun" in request.query else request.verb
+        for request in plane.audit(since, user_agent=of)
+    )

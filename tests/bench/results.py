@@ -14,7 +14,7 @@ from tests.bench.measure import Cost
 from tests.bench.running import Commit, Rest, Restart
 from tests.controlplane.server import ControlPlane
 
-WRITES = ("POST", "PUT", "PATCH", "APPLY", "DELETE")
+WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
 
 @dataclass(slots=True)
@@ -31,9 +31,9 @@ class Results:
 
     def note(self, case: str, name: str, run: Callable[[], Cost], plane: ControlPlane) -> None:
         """Have a contestant run, and note what that costs and how many requests it makes."""
-        before = measure.requests(plane)
+        since = plane.mark()
         self.costs[case, name].append(run())
-        self.counts[case, name] = measure.requests(plane) - before
+        self.counts[case, name] = measure.requests(plane, since, of=name)
 
     @property
     def size(self) -> int:
@@ -51,5 +51,5 @@ class Results:
 
 
 def writes(counts: Counter[str]) -> int:
-    """Return how many of the requests change something, or would."""
-    return sum(count for verb, count in counts.items() if verb in WRITES)
+    """Return how many of the requests change something, or would: dry-runs count."""
+    return sum(count for verb, count in counts.items() if verb.startswith(WRITES))

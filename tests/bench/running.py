@@ -19,6 +19,9 @@ from tests.bench.events import Edit, watch
 from tests.bench.measure import Memory
 from tests.gitservers.upstream import Upstream
 
+AGENT = "lightkeeper/"
+"""What the agent's user agent begins with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rest:
@@ -57,10 +60,10 @@ def restarts(course: Course, *, times: int) -> list[Restart]:
     """Start the agent on a cluster that is in step, and end it again."""
     found = []
     for _ in range(times):
-        before, started = measure.requests(course.plane), time.perf_counter()
+        since, started = course.plane.mark(), time.perf_counter()
         with agent(course) as pid:
             wall, cpu = time.perf_counter() - started, measure.cpu(pid)
-            found.append(Restart(wall, cpu, measure.requests(course.plane) - before))
+            found.append(Restart(wall, cpu, measure.requests(course.plane, since, of=AGENT)))
     return found
 
 
@@ -70,7 +73,7 @@ def at_rest(
     """Measure the agent with nothing to do but a poll a minute of each track."""
     with agent(course, sub_paths=sub_paths, https=https) as pid:
         time.sleep(5)  # what is left of the start
-        cpu, requests, started = measure.cpu(pid), measure.requests(course.plane), time.monotonic()
+        cpu, since, started = measure.cpu(pid), course.plane.mark(), time.monotonic()
         time.sleep(seconds)
         spent = time.monotonic() - started
         return Rest(
@@ -78,20 +81,20 @@ def at_rest(
             seconds=spent,
             share=100 * (measure.cpu(pid) - cpu) / spent,
             memory=measure.memory(pid, share=True),
-            requests=measure.requests(course.plane) - requests,
+            requests=measure.requests(course.plane, since, of=AGENT),
         )
 
 
 def commits_of_one_file(course: Course, *, times: int) -> Commit:
     """Change one ConfigMap in git, and again another one; the agent polls once a second."""
     with agent(course, interval="1s"):
-        before = measure.requests(course.plane)
+        since = course.plane.mark()
         pairs = asyncio.run(_commits(course, times))
         return Commit(
             number=times,
             from_push=median(push for push, _ in pairs),
             from_fetch=median(fetch for _, fetch in pairs),
-            requests=measure.requests(course.plane) - before,
+            requests=measure.requests(course.plane, since, of=AGENT),
         )
 
 

@@ -55,12 +55,12 @@ def _of_middle(found: Results) -> Iterator[Target]:
             f"{rest.memory.agent / MB:.0f} MB",
             rest.memory.agent <= 70 * MB,
         )
-        others = {v: n for v, n in rest.requests.items() if v not in ("WATCH", "LIST")}
+        others = {verb: count for verb, count in rest.requests.items() if verb != "watch"}
         yield Target(
             f"requests in {rest.seconds:.0f} s of rest",
             "watches only",
             f"{others or 'none'}",
-            writes(rest.requests) == 0,
+            not others,
         )
     if found.restarts:
         wall = median(restart.wall for restart in found.restarts)

@@ -21,12 +21,12 @@ def results(apps: int, *, cold: float = 4.0, megabytes: float = 60.0) -> Results
     found.costs["cold", "lightkeeper"] = [Cost(9.0, 2.0, 60.0, 35.0), Cost(cold, 2.0, 60.0, 35.0)]
     found.costs["cold", "lightkeeper"].append(Cost(0.1, 2.0, 60.0, 35.0))
     for key in found.costs:
-        found.counts[key] = Counter(POST=5, LIST=7)
+        found.counts[key] = Counter({"create": 4, "patch (dry-run)": 1, "list": 7})
     memory = Memory(megabytes * MB, 50.0, 0.0)
-    found.rests["https"] = Rest(10, 120.0, 0.1, memory, Counter(WATCH=3))
-    found.restarts = [Restart(1.0, 0.5, Counter(LIST=12))]
+    found.rests["https"] = Rest(10, 120.0, 0.1, memory, Counter(watch=3))
+    found.restarts = [Restart(1.0, 0.5, Counter(list=12))]
     found.drift = Drift(100, 0.01, 0.05, ((3.0, 1.0), (2.0, 1.0), (9.0, 1.0)), 500)
-    found.commit = Commit(9, 0.5, 0.05, Counter(PATCH=18))
+    found.commit = Commit(9, 0.5, 0.05, Counter(patch=18))
     return found
 
 
@@ -62,8 +62,8 @@ def test_what_is_not_reached_is_said(change: dict[str, float], missed: str) -> N
 
 def test_a_write_at_rest_or_at_a_restart_is_one_too_many() -> None:
     found = results(100)
-    found.rests["https"].requests["PATCH"] = 1
-    found.restarts[0].requests["POST"] = 1
+    found.rests["https"].requests["patch"] = 1
+    found.restarts[0].requests["create"] = 1
     missed = [line.what for line in targets([found]) if not line.met]
     assert missed == ["requests in 120 s of rest", "restart, 1,010 objects"]
 
