@@ -2,7 +2,7 @@
 
 Duty: carry out one change on one object, safely, and keep the record of what a track owns.
 May import: ``plan``, ``kube``, ``source`` and below.
-Promises: an update is dry-run by the server first and an empty patch is no request; every delete
-carries the UID and resourceVersion that were judged; the inventory is widened before an apply and
-narrowed after a prune, so that a crash at any point leaks nothing.
+Promises: an update that the server has not accepted before is dry-run first, and an empty patch is
+no request; every delete carries the UID and resourceVersion that were judged; the inventory is
+widened before an apply and narrowed after a prune, so that a crash at any point leaks nothing.
 """

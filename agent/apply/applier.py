@@ -2,6 +2,21 @@
 
 Every failure is a value (Outcome.error): one bad object is not a failed pass. Nothing here
 deletes, except where a manifest asks for the update strategy ``recreate``.
+
+A dry-run is a rehearsal: it tells whether the server takes a manifest that it has never seen on
+this object, and whether anything would change at all (faros.md 9.5). A *repair* is not rehearsed:
+the server has accepted this very manifest (same digest) for this very object (same UID), which
+carries our marks still, and somebody has edited it since. Its one patch is as safe as both:
+
+- it names the resourceVersion that was judged, so on any other state than that it is a Conflict;
+- the server validates and admits it as it would the rehearsal, for this one object, whole or not
+  at all: what it refuses has no effect, and ends as a refused rehearsal does. The caller forgets
+  that the manifest was accepted, so the next attempt is rehearsed;
+- one that defaults or admission make equal to what is there is not stored by the server: the
+  resourceVersion stays, no watch hears of it, and it counts as unchanged here as well.
+
+All else is rehearsed: a new manifest, an adoption, what is applied server-side for its size, and
+any further attempt at what was refused or in conflict.
 """
 
 from __future__ import annotations
@@ -54,13 +69,20 @@ class Applier:
         return ignorefields.digest(desired.manifest.digest, self._ignored_in(desired))
 
     async def apply(
-        self, desired: Desired, *, missing: bool = False, seen: JSONObject | None = None
+        self,
+        desired: Desired,
+        *,
+        missing: bool = False,
+        seen: JSONObject | None = None,
+        accepted: str = "",
     ) -> Outcome:
         """Create or update one object and say what happened; never raises an AgentError.
 
         ``missing`` says that a synced watch has no such object, so a create is tried first and
         the read is saved; if the object is there all the same, it is read and merged. ``seen`` is
         the object as a watch brought it: it saves the read, if the server has nothing newer.
+        ``accepted`` is the UID of the object for which the server took this manifest before: a
+        repair of that one is not rehearsed.
         """
         try:
             strategy = strategy_of(desired.object())
@@ -71,16 +93,18 @@ class Applier:
                     # Unmarked, or made in this very moment. A Service that exists is refused as
                     # Invalid when its own port or address is taken, by itself.
                     pass
-            if seen is not None and (done := await self._apply_to(desired, seen, strategy)):
-                return done
-            return await self._read_and_apply(desired, strategy)
+            if seen is not None:
+                if done := await self._apply_to(desired, seen, strategy, accepted=accepted):
+                    return done
+                accepted = ""  # it was not this time
+            return await self._read_and_apply(desired, strategy, accepted=accepted)
         except AgentError as error:
             return Outcome(
                 desired.key, Action.UPDATE, error=f"{_told(error, desired)} [{desired.origin}]"
             )
 
     async def _apply_to(
-        self, desired: Desired, seen: JSONObject, strategy: UpdateStrategy
+        self, desired: Desired, seen: JSONObject, strategy: UpdateStrategy, *, accepted: str
     ) -> Outcome | None:
         """Bring an object in step that was not read but seen; None when it has to be read.
 
@@ -88,11 +112,13 @@ class Applier:
         server refuses may have been judged by something old, and is judged again.
         """
         try:
-            return await self._update(desired, seen, strategy, exactly=True)
+            return await self._update(desired, seen, strategy, exactly=True, accepted=accepted)
         except (Conflict, Invalid, NotFound):
             return None
 
-    async def _read_and_apply(self, desired: Desired, strategy: UpdateStrategy) -> Outcome:
+    async def _read_and_apply(
+        self, desired: Desired, strategy: UpdateStrategy, *, accepted: str
+    ) -> Outcome:
         """Read, judge, write; anew after each Conflict, because it was judged by an old state."""
         attempt = 0
         while True:
@@ -100,9 +126,10 @@ class Applier:
             try:
                 if live is None:
                     return await self._create(desired)
-                return await self._update(desired, live, strategy)
+                return await self._update(desired, live, strategy, accepted=accepted)
             except (Conflict, Invalid) as error:
                 attempt += 1
+                accepted = ""
                 again = isinstance(error, Conflict) and attempt < _CONFLICTS
                 if not again:
                     if live is None or strategy is not UpdateStrategy.RECREATE:
@@ -124,11 +151,13 @@ class Applier:
         strategy: UpdateStrategy,
         *,
         exactly: bool = False,
+        accepted: str,
     ) -> Outcome:
         """Bring a live object in step if it is ours or nobody's.
 
         While the object is not ours yet a write carries the resourceVersion that was judged, so
-        that of two owners at the same moment only the first wins; with ``exactly`` it always does.
+        that of two owners at the same moment only the first wins; with ``exactly`` it always does,
+        and so does a repair of the object that is ``accepted``.
         """
         if reason := self._whose(desired, live):
             return Outcome(desired.key, Action.IGNORE, reason=reason)
@@ -141,12 +170,15 @@ class Applier:
             return await self._only_mark(desired, live)
         marked = self._marked(desired, live=live)
         annotated = self._annotated(desired, marked, live=live)
-        free = not exactly and self._is_ours(desired, live)
+        ours = self._is_ours(desired, live)
+        repair = ours and accepted == live["metadata"]["uid"]
+        free = ours and not exactly and not repair
         if annotated is None:
             result = await serverside.apply(self.requests, desired, live, marked, free=free)
             reason = serverside.REASON
         else:
-            result = await self._merge(desired, live, marked, annotated, free=free)
+            patched = self._merge(desired, live, marked, annotated, free=free, rehearse=not repair)
+            result = await patched
             reason = ""
         if result is live:
             return self._outcome(desired, Action.UNCHANGED, live, reason)
@@ -161,6 +193,7 @@ class Applier:
         annotated: JSONObject,
         *,
         free: bool,
+        rehearse: bool,
     ) -> JSONObject:
         """Three-way merge; return ``live`` itself when there is nothing to change.
 
@@ -168,6 +201,7 @@ class Applier:
         """
         if serverside.is_server_side(live):  # it was too large once; what git dropped since goes
             live = await serverside.apply(self.requests, desired, live, marked, free=free)
+            rehearse = True
         patch = three_way(
             gvk=desired.resource.gvk,
             last_applied=lastapplied.read(live),
@@ -177,7 +211,7 @@ class Applier:
         )
         if patch.body and not free:
             patch = guarded(patch, live)
-        return await self.requests.patch_if_it_matters(desired, live, patch)
+        return await self.requests.patch_if_it_matters(desired, live, patch, rehearse=rehearse)
 
     async def _only_mark(self, desired: Desired, live: JSONObject) -> Outcome:
         """Strategy ``never``: make it ours, so that it is pruned one day, and change nothing."""

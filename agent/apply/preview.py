@@ -85,9 +85,10 @@ class Previews(Requests):
         return patched
 
     async def patch_if_it_matters(
-        self, desired: Desired, live: JSONObject, patch: Patch
+        self, desired: Desired, live: JSONObject, patch: Patch, *, rehearse: bool = True
     ) -> JSONObject:
         """Ask what would become of the object; ``live`` itself when that is nothing new."""
+        _ = rehearse  # there is nothing else here
         if not patch.body:
             return live
         patched = await self.patch(desired, patch)

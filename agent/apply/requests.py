@@ -52,14 +52,17 @@ class Requests:
         )
 
     async def patch_if_it_matters(
-        self, desired: Desired, live: JSONObject, patch: Patch
+        self, desired: Desired, live: JSONObject, patch: Patch, *, rehearse: bool = True
     ) -> JSONObject:
         """Send a patch unless the server says that nothing would change; return the object.
 
         The dry-run counts defaults and admission in: what they make equal is no difference.
+        Without ``rehearse`` there is none, and the patch itself tells.
         The object itself (``is live``) is returned when nothing was written.
         """
-        if not patch.body or await self._changes_nothing(desired, live, patch):
+        if not patch.body:
+            return live
+        if rehearse and await self._changes_nothing(desired, live, patch):
             return live
         patched = await self.patch(desired, patch)
         before, after = live["metadata"], patched["metadata"]

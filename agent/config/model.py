@@ -175,7 +175,8 @@ class Agent:
     does not wait for it."""
     server_dry_run: bool = True
     """Ask the server what an update would change before sending it. Default true: without it,
-    fields that the server defaults or a webhook rewrites look like changes for ever."""
+    fields that the server defaults or a webhook rewrites look like changes for ever. Drift is put
+    back without, where the server has accepted this manifest for this object before."""
     fetch_timeout: float = 30.0
     """Seconds for one whole fetch from a repository, after which it is killed. Default 30s."""
     state_dir: Path = Path("/var/lib/lightkeeper")

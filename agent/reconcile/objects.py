@@ -157,6 +157,7 @@ class ObjectReconciler:
         missing = informer.synced and record is None
         digest = self.applier.digest(desired)
         verdict = self.verdicts.get(desired.key)
+        accepted = verdict.accepted(digest) if verdict else ""
         if not (record and verdict and verdict.covers(digest, record)):
             verdict = None
         fight = self.fights.pausing(desired.key, digest, in_step=verdict is not None)
@@ -166,7 +167,7 @@ class ObjectReconciler:
             return Outcome(desired.key, Action.UNCHANGED, reason=verdict.note, live=record)
         if record is None or (seen and not _is_of(record, seen)):
             seen = None  # it has changed since
-        outcome = await self.applier.apply(desired, missing=missing, seen=seen)
+        outcome = await self.applier.apply(desired, missing=missing, seen=seen, accepted=accepted)
         if outcome.error and missing:
             outcome = replace(outcome, action=Action.CREATE)  # as far as the watch can tell
         self._remember(desired, outcome, digest)

@@ -46,6 +46,10 @@ class Verdict(msgspec.Struct, frozen=True):
             and (self.live.digest == live.digest or self._is_late(live))
         )
 
+    def accepted(self, desired: bytes) -> str:
+        """Return the UID of the object for which the server took this manifest, "" for another."""
+        return self.live.uid if self.desired == desired else ""
+
     def _is_late(self, live: Record) -> bool:
         """Tell an event that the watch delivers after our own write (KEP-5504 on the order)."""
         if time.monotonic() - self.seen_at > WATCH_LAG:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
 from typing import Any
 
@@ -22,7 +23,8 @@ async def data(world: World, name: str) -> Any:
     return live["data"] if live else None
 
 
-REPAIR = [("patch", "All", 200), ("patch", "", 200)]
+UPDATE = [("patch", "All", 200), ("patch", "", 200)]
+REPAIR = [("patch", "", 200)]
 
 
 def costs(world: World, since: int, name: str) -> list[tuple[str, str, int | None]]:
@@ -80,7 +82,7 @@ async def test_an_unmanaged_field_is_kept_without_a_request(world: World) -> Non
         assert costs(world, mark, "web") == REPAIR
 
 
-async def test_a_repair_costs_a_dry_run_and_a_patch(world: World) -> None:
+async def test_a_repair_is_one_request(world: World) -> None:
     names = [f"c{number}" for number in range(20)]
     world.commit({f"{name}.yaml": config_map(name, x="1") for name in names})
     async with world.running():
@@ -97,6 +99,67 @@ async def test_a_repair_costs_a_dry_run_and_a_patch(world: World) -> None:
 
         await eventually(repaired)
         assert {name: costs(world, mark, name) for name in names} == dict.fromkeys(names, REPAIR)
+
+
+async def test_what_a_restarted_agent_finds_edited_is_read_and_patched(world: World) -> None:
+    world.commit({"a.yaml": config_map("a", x="1")})
+    await world.once()
+    await world.do("patch", "configmap", "a", "-p", '{"data":{"x":"edited"}}')
+    mark = world.control_plane.mark()
+    await world.once()
+    assert costs(world, mark, "a") == [("get", "", 200), *REPAIR]
+    assert await data(world, "a") == {"x": "1"}
+
+
+async def test_a_repair_that_the_server_makes_nothing_of_writes_and_says_nothing(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The server writes 1000m as 1, so a merge always finds something to say about it."""
+    limits = "resources: {limits: {cpu: 1000m}}"
+    image = next(line for line in DEPLOYMENT.splitlines() if "image:" in line)
+    indent = " " * (image.index("image:"))
+    written = DEPLOYMENT.replace(image, f"{image}\n{indent}{limits}")
+    world.commit({"web.yaml": written})
+    async with world.running():
+        await in_step(world)
+        mark = world.control_plane.mark()
+        caplog.clear()
+        await world.do("label", "deployment", "web", "team=blue")
+        labelled = await world.get("deployment", "web")
+        await eventually(lambda: costs(world, mark, "web") != [])
+        await world.do("label", "deployment", "web", "team=red", "--overwrite")
+        await eventually(lambda: len(costs(world, mark, "web")) > 1)
+        live = await world.get("deployment", "web")
+    assert labelled is not None
+    assert live is not None
+    assert costs(world, mark, "web") == [*REPAIR, *REPAIR]
+    assert live["metadata"]["generation"] == labelled["metadata"]["generation"]
+    assert int(live["metadata"]["resourceVersion"]) > int(labelled["metadata"]["resourceVersion"])
+    assert [r for r in caplog.records if "update" in r.getMessage()] == []
+
+
+async def test_a_refused_repair_ends_as_a_refused_dry_run_and_is_rehearsed_from_then_on(
+    world: World,
+) -> None:
+    world.commit({"a.yaml": config_map("a", x="1")})
+    async with world.running():
+        await in_step(world)
+        mark = world.control_plane.mark()
+        frozen = '{"data":{"x":"edited"},"immutable":true}'
+        await world.do("patch", "configmap", "a", "-p", frozen)
+        rehearsed = [("get", "", 200), ("patch", "All", 422)]
+        await eventually(lambda: len(costs(world, mark, "a")) >= 5, within=30)
+        asked = costs(world, mark, "a")
+        assert asked[:5] == [("patch", "", 422), *rehearsed, *rehearsed]
+
+        async def told() -> bool:
+            conditions = json.dumps((await world.status()).get("conditions"))
+            return "field is immutable when `immutable` is set" in conditions
+
+        await eventually(told)
+        await world.do("delete", "configmap", "a")
+        await in_step(world)
+        assert await data(world, "a") == {"x": "1"}
 
 
 async def test_a_deleted_object_comes_back_and_a_stripped_mark_too(world: World) -> None:
@@ -166,7 +229,7 @@ async def test_a_commit_costs_the_objects_of_the_files_it_touched(world: World) 
             return bool((await world.status()).get("commit") == commit)
 
         await eventually(applied, within=30)
-        looks = [("get", "", 200), *REPAIR]
+        looks = [("get", "", 200), *UPDATE]
         asked = {n: costs(world, mark, n) for names in files.values() for n in names}
         assert {n: found for n, found in asked.items() if found} == dict.fromkeys(
             files["f3.yaml"], looks

@@ -18,6 +18,7 @@ from agent.kube.client import Client
 from agent.kube.discovery import Discovery
 from agent.kube.transport import Transport
 from agent.manifest.load import load_file
+from agent.manifest.marks import LAST_APPLIED, OWNER
 from agent.plan.change import Action
 from agent.plan.ownership import Owner
 from tests.controlplane.rest import MERGE_PATCH
@@ -27,6 +28,7 @@ from tests.integration.reconcile.manifests import config_map
 pytestmark = pytest.mark.asyncio
 
 BIG = {"metadata": {"annotations": {"other": "x" * 200_000}}}
+FULL = {"metadata": {"annotations": {LAST_APPLIED: None, "other": "x" * 262_000}}}
 
 
 class Workbench:
@@ -80,6 +82,66 @@ async def test_what_was_seen_is_not_read_again(bench: Workbench) -> None:
     assert (outcome.action, outcome.changed) == (Action.UPDATE, ("/data/x",))
     assert bench.costs(mark) == [("patch", "All", 200), ("patch", "", 200)]
     assert bench.live()["data"] == {"w": "1", "x": "1"}
+
+
+DRY, WET = ("patch", "All", 200), ("patch", "", 200)
+
+
+@pytest.mark.parametrize(
+    ("see", "expected"),
+    [pytest.param(True, [WET], id="seen"), pytest.param(False, [("get", "", 200), WET], id="read")],
+)
+async def test_what_was_accepted_for_this_very_object_is_put_back_unrehearsed(
+    bench: Workbench, see: bool, expected: list[tuple[str, str, int]]
+) -> None:
+    live = bench.edit({"data": {"x": "edited"}})
+    mark = bench.plane.mark()
+    outcome = await bench.applier.apply(
+        bench.desired, seen=live if see else None, accepted=live["metadata"]["uid"]
+    )
+    assert (outcome.action, outcome.changed) == (Action.UPDATE, ("/data/x",))
+    assert bench.costs(mark) == expected
+
+
+@pytest.mark.parametrize(
+    ("edit", "accepted"),
+    [
+        pytest.param({}, "another-uid", id="accepted for another object of the name"),
+        pytest.param({"metadata": {"annotations": {OWNER: None}}}, "", id="its mark was taken off"),
+        pytest.param(FULL, "", id="too large for an annotation"),
+    ],
+)
+async def test_what_is_no_repair_is_rehearsed(
+    bench: Workbench, edit: dict[str, Any], accepted: str
+) -> None:
+    live = bench.edit({**edit, "data": {"x": "edited"}})
+    mark = bench.plane.mark()
+    outcome = await bench.applier.apply(
+        bench.desired, seen=live, accepted=accepted or live["metadata"]["uid"]
+    )
+    assert outcome.wrote
+    assert DRY in bench.costs(mark)
+
+
+async def test_a_repair_of_what_changed_since_is_a_conflict_then_rehearsed(
+    bench: Workbench,
+) -> None:
+    seen = bench.edit({"data": {"x": "edited"}})
+    bench.edit({"data": {"z": "theirs"}})
+    mark = bench.plane.mark()
+    await bench.applier.apply(bench.desired, seen=seen, accepted=seen["metadata"]["uid"])
+    assert bench.costs(mark) == [("patch", "", 409), ("get", "", 200), DRY, WET]
+    assert bench.live()["data"] == {"w": "1", "x": "1", "z": "theirs"}
+
+
+async def test_a_refused_repair_is_told_as_a_refused_rehearsal(bench: Workbench) -> None:
+    live = bench.edit({"data": {"x": "edited"}, "immutable": True})
+    rehearsed = await bench.applier.apply(bench.desired)
+    uid = live["metadata"]["uid"]
+    assert "immutable" in rehearsed.error
+    assert await bench.applier.apply(bench.desired, accepted=uid) == rehearsed
+    assert await bench.applier.apply(bench.desired, seen=live, accepted=uid) == rehearsed
+    assert bench.live() == live
 
 
 async def test_what_was_seen_in_step_costs_nothing(bench: Workbench) -> None:

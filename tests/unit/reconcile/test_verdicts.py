@@ -41,6 +41,14 @@ async def test_what_a_later_look_at_the_object_means(
     assert not verdict.covers(b"another", replace(LIVE, **change))
 
 
+async def test_a_manifest_is_accepted_for_the_one_object_that_it_was_tried_on(
+    tmp_path: Path,
+) -> None:
+    verdict = Verdicts(tmp_path / "v").put(DESIRED, LIVE)
+    assert verdict.accepted(DESIRED) == "uid-1"
+    assert verdict.accepted(b"another") == ""
+
+
 async def test_an_older_object_is_news_once_the_watch_must_have_caught_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
