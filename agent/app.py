@@ -274,6 +274,7 @@ async def _built(
             asyncio.TaskGroup() as watches,
         ):
             client = Client(transport)
+            metrics.request_limit.set_function(lambda: transport.limit)
             sources = Sources(settings, fetcher, environment, SecretLookup(client))
             discovery = Discovery(client)
             informers = Informers(

@@ -119,6 +119,11 @@ class Metrics:
             buckets=_REQUEST_BUCKETS,
             registry=self._registry,
         )
+        self.request_limit = Gauge(
+            "lightkeeper_request_limit",
+            "Requests to the API server that may be under way at once: fewer while it is busy.",
+            registry=self._registry,
+        )
 
     def _make_tracks(self) -> None:
         registry = self._registry

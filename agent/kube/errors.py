@@ -21,6 +21,9 @@ import msgspec
 
 from agent.errors import AgentError
 
+RETRIED = frozenset({429, 503})
+"""What is sent again after its Retry-After: the server refused it before it did anything."""
+
 _MESSAGE_LIMIT = 1000  # an admission webhook may answer with a page of HTML
 
 
@@ -45,7 +48,9 @@ class ApiError(KubeError):
 
     ``retry_after`` is in seconds, None when the server did not say. ``request`` is method and
     path, without query and credentials. ``fields`` are the paths that the server complains of.
-    The message may quote what was sent: ``without_values`` is for objects that hold secrets.
+    ``is_status`` is false for an answer that is no Status: it was given before anything knew what
+    was asked for. The message may quote what was sent: ``without_values`` is for objects that hold
+    secrets.
     """
 
     retryable = False
@@ -59,14 +64,25 @@ class ApiError(KubeError):
         request: str,
         retry_after: float | None = None,
         fields: tuple[str, ...] = (),
+        is_status: bool = True,
     ) -> None:
         super().__init__(f"{message} ({status} {reason}, {request})")
+        self.is_status = is_status
         self.status = status
         self.reason = reason
         self.message = message
         self.request = request
         self.retry_after = retry_after
         self.fields = fields
+
+    @property
+    def is_overload(self) -> bool:
+        """Whether the server refuses requests as such, and not this one for what it asks for.
+
+        Its filters (max-in-flight, priority and fairness, shutdown) and proxies before it answer
+        in plain text; a Status comes from behind them, e.g. of a kind that is being set up.
+        """
+        return self.status in RETRIED and self.retry_after is not None and not self.is_status
 
     def without_values(self) -> str:
         """Say what is wrong without the server's words, which quote the object."""
@@ -153,6 +169,7 @@ def from_response(
         request=request,
         retry_after=_seconds(retry_after, answer),
         fields=_fields(answer),
+        is_status=answer.get("kind") == "Status",
     )
 
 
@@ -188,6 +205,6 @@ def _seconds(header: str | None, answer: dict[str, Any]) -> float | None:
     details = answer.get("details")
     value = header or (details.get("retryAfterSeconds") if isinstance(details, dict) else None)
     try:
-        return float(value) if value else None
+        return max(0.0, float(value)) if value else None
     except (ValueError, TypeError):
         return None

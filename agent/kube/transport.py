@@ -10,7 +10,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -21,15 +21,14 @@ from yarl import URL
 
 from agent import __version__
 from agent.kube.auth import Access
-from agent.kube.errors import ApiError, TransportError, Unauthorized, from_response
+from agent.kube.errors import RETRIED, ApiError, TransportError, Unauthorized, from_response
 from agent.kube.fence import LANE, OPEN, WRITES, Fence, Lane
+from agent.kube.limit import Limit
+from agent.kube.slots import Slot, Slots
 from agent.proxies import Proxy
 
 REQUEST_DEADLINE = 30.0
 """Seconds for one request with its answer; the server's own default for a request is 60."""
-
-IN_FLIGHT = 16
-"""Requests at the same time. More does not make one API server faster, and it starves others."""
 
 CONNECT_DEADLINE = 10.0
 _ATTEMPTS = 5
@@ -55,6 +54,13 @@ class _Request:
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
 
+    @property
+    def kind(self) -> tuple[str, str, bool]:
+        """What takes about as long, of writes: verb, resource, and whether it is a dry-run."""
+        parent, _, last = self.path.rpartition("/")
+        plural = last if self.method == "POST" else parent.rpartition("/")[2]
+        return self.method, plural, "dryRun" in self.params
+
 
 class Transport:
     """Requests to one API server. Use ``async with``, or ``close`` at the end.
@@ -77,7 +83,7 @@ class Transport:
         self._reload = reload
         self._fence = fence
         self._reloading = asyncio.Lock()
-        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._slots = Slots(Limit())
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0, keepalive_timeout=60, enable_cleanup_closed=True
@@ -100,12 +106,18 @@ class Transport:
 
     async def close(self) -> None:
         """Close all connections."""
+        self._slots.close()
         await self._session.close()
 
     @property
     def host(self) -> str:
         """The server's base URL."""
         return self._access.host
+
+    @property
+    def limit(self) -> int:
+        """How many requests may be under way at once, now."""
+        return self._slots.allowed
 
     async def request(
         self,
@@ -122,34 +134,42 @@ class Transport:
 
         Raises TransportError when there is no answer within ``deadline`` seconds and an ApiError
         for any other answer than 2xx. 429 and 503 with Retry-After are retried within the
-        deadline, as client-go does: the server refused them before doing anything. The
-        fence of a write's ``lane`` may raise LostLease; an urgent request needs no slot.
+        deadline, as client-go does: the server refused them before doing anything. The time
+        before it is sent at all, while other requests have all slots, is not part of the deadline.
+        The fence of a write's ``lane`` may raise LostLease; an urgent request needs no slot.
+        How long writes take tells how busy the server is, as each of them is about one object.
         """
         fence = (lane.fence or self._fence) if method in WRITES else OPEN
         request = _Request(method, path, params or {}, headers or {}, body, fence=fence)
+        slot = Slot(self._slots, urgent=lane.urgent)
         try:
-            async with asyncio.timeout(deadline), nullcontext() if lane.urgent else self._slots:
-                return await self._retrying(request)
+            async with slot, asyncio.timeout(deadline):
+                return await self._retrying(request, slot)
         except TimeoutError as error:
             raise TransportError(
                 f"no answer from the API server at {self.host} within {deadline:.0f} s ({request})"
             ) from error
 
-    async def _retrying(self, request: _Request) -> bytes:
+    async def _retrying(self, request: _Request, slot: Slot) -> bytes:
         attempts = 0
         while True:
             attempts += 1
+            started = time.perf_counter()
             try:
                 async with self._send(request) as response:
-                    return await response.read()
+                    content = await response.read()
+                if request.method in WRITES:
+                    self._slots.answered(request.kind, time.perf_counter() - started)
+                return content
             except ApiError as error:
-                wait = error.retry_after if error.status in (429, 503) else None
+                wait = error.retry_after if error.status in RETRIED else None
                 if wait is None or attempts == _ATTEMPTS:
                     raise
+                everybody = error.is_overload
             except (aiohttp.ClientError, OSError) as error:
                 request.fence.check(str(request))  # aiohttp wraps what was raised while sending
                 raise self._unreachable(request, error) from error
-            await asyncio.sleep(min(wait, _RETRY_AFTER_CAP))
+            await slot.stand_back(min(wait, _RETRY_AFTER_CAP), everybody=everybody)
 
     @asynccontextmanager
     async def _send(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:

@@ -25,7 +25,7 @@ from agent.plan.ownership import Record
 from agent.reconcile.sightings import Sightings
 from agent.reconcile.track import Track
 
-WORKERS = 16
+WORKERS = 32
 """Objects repaired at once."""
 
 RETRY = (1.0, 300.0)

@@ -26,8 +26,9 @@ from agent.kube.errors import (
     TooManyRequests,
     TransportError,
 )
+from agent.kube.limit import START
 from agent.kube.resource import Resource
-from agent.kube.transport import IN_FLIGHT, Transport
+from agent.kube.transport import Transport
 from tests.controlplane.server import ControlPlane
 from tests.eventually import eventually
 from tests.faults.proxy import Fault, FaultProxy
@@ -201,28 +202,26 @@ async def test_so_many_requests_are_under_way_and_no_more_however_many_are_wante
     shaky: Client, proxy: FaultProxy, namespace: str
 ) -> None:
     await shaky.create(CONFIG_MAPS, config_map("a"), namespace=namespace)
-    wanted = 4 * IN_FLIGHT
+    wanted = 4 * START
     proxy.plant(Fault(delay=0.2, times=wanted))
     reads = (shaky.get(CONFIG_MAPS, namespace=namespace, name="a") for _ in range(wanted))
     await asyncio.gather(*reads)
-    assert 1 < proxy.peak <= IN_FLIGHT
+    assert 1 < proxy.peak <= START
 
 
 async def test_who_waits_for_a_busy_server_keeps_its_place_so_that_no_other_asks_instead(
     shaky: Client, proxy: FaultProxy, namespace: str
 ) -> None:
-    busy = proxy.plant(
-        Fault(method="POST", status=429, headers={"Retry-After": "3"}, times=IN_FLIGHT)
-    )
-    names = [f"c{number}" for number in range(2 * IN_FLIGHT)]
+    busy = proxy.plant(Fault(method="POST", status=429, headers={"Retry-After": "3"}, times=START))
+    names = [f"c{number}" for number in range(2 * START)]
     creates = [
         asyncio.ensure_future(shaky.create(CONFIG_MAPS, config_map(name), namespace=namespace))
         for name in names
     ]
     await eventually(lambda: busy.times == 0)
-    assert proxy.count("POST", "configmaps") == IN_FLIGHT
+    assert proxy.count("POST", "configmaps") == START
     await asyncio.gather(*creates)
-    assert proxy.count("POST", "configmaps") == len(names) + IN_FLIGHT
+    assert proxy.count("POST", "configmaps") == len(names) + START
 
 
 async def test_a_request_waits_for_no_thread(client: Client, namespace: str) -> None:

@@ -14,8 +14,9 @@ from agent.kube.client import Client
 from agent.kube.errors import TransportError
 from agent.kube.fence import OPEN, SHUT, Fence, LostLease
 from agent.kube.lease import LeaseLock, Record
+from agent.kube.limit import START
 from agent.kube.resource import Resource
-from agent.kube.transport import IN_FLIGHT, Transport
+from agent.kube.transport import Transport
 from tests.controlplane.server import ControlPlane
 from tests.eventually import eventually
 from tests.faults.proxy import Fault, FaultProxy
@@ -121,13 +122,13 @@ async def test_the_lease_is_renewed_while_all_slots_are_taken(
 ) -> None:
     lock = LeaseLock(shaky, namespace=namespace, name="x")
     stored = await lock.create(HELD)
-    proxy.plant(Fault(path="/configmaps", times=IN_FLIGHT, silent=True))
+    proxy.plant(Fault(path="/configmaps", times=START, silent=True))
     async with asyncio.TaskGroup() as tasks:
         stuck = [
             tasks.create_task(shaky.get(CONFIG_MAPS, namespace=namespace, name=f"c{number}"))
-            for number in range(IN_FLIGHT + 1)
+            for number in range(START + 1)
         ]
-        await eventually(lambda: proxy.count("GET", "/configmaps") == IN_FLIGHT)
+        await eventually(lambda: proxy.count("GET", "/configmaps") == START)
         assert (await lock.update(stored, stored.record)).record == stored.record
         assert not stuck[-1].done()
         for task in stuck:
