@@ -47,14 +47,14 @@ def value_at(obj: JSONObject, pointer: str) -> Any:
 
 
 def _below(one: Any, other: Any, at: tuple[str, ...], field: Field) -> Iterator[tuple[str, ...]]:
-    if equal(one, other):
-        return
     maps = [value for value in (one, other) if isinstance(value, dict) and value]
     if maps and all(isinstance(value, dict | None) for value in (one, other)):
         ours, theirs = as_map(one), as_map(other)
         for name in sorted(ours.keys() | theirs.keys()):
             child = field.schema.field(name)
             yield from _below(ours.get(name), theirs.get(name), (*at, name), child)
+    elif equal(one, other):  # not asked of maps: each level would be compared once more
+        return
     elif isinstance(one, list) and isinstance(other, list) and field.merge_key:
         yield from _elements(one, other, at, field)
     else:
