@@ -18,8 +18,8 @@ FLOOR: Final = 4
 """Requests at once that are always allowed, outside of pauses."""
 
 START: Final = 16
-"""Requests at once while nothing is known of the server, and at most to one at hand. Measured on a
-server with two cores, more brought no more answers, but connections and handshakes."""
+"""Requests at once while nothing is known of the server, and at most to one at hand: more of them
+only wait there, each on a connection of its own."""
 
 CAP: Final = 32
 """Requests at once at most to a far server, where more are on their way than are worked on."""
