@@ -53,8 +53,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the agent and return its exit code."""
     with _kept_for_good():
         from agent import app
+        from agent.aio import tlsbuffers
         from agent.cli import cluster
         from agent.config.live import LiveConfig
+    tlsbuffers.shrink()
 
     def load() -> Config:
         return app.check(cluster.with_kubeconfig(options.load_config(args), os.environ))

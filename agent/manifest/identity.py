@@ -64,7 +64,7 @@ def identify(value: Any, *, file: str) -> tuple[GroupVersionKind, ObjectKey]:
     if namespace is None:
         namespace = ""
     _check_name("namespace", namespace, gvk)
-    return gvk, ObjectKey(gvk.group, gvk.kind, namespace, name)
+    return gvk, ObjectKey.of(gvk, namespace=namespace, name=name)
 
 
 def require_kind(value: Any, *, file: str) -> JSONObject:

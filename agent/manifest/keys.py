@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from sys import intern
 from typing import Any, NamedTuple
 
 JSONObject = dict[str, Any]
@@ -40,8 +42,7 @@ class GroupVersionKind(NamedTuple):
     @classmethod
     def parse(cls, api_version: str, kind: str) -> GroupVersionKind:
         """Split ``apps/v1`` or ``v1`` into group and version."""
-        group, _, version = api_version.rpartition("/")
-        return cls(group, version, kind)
+        return _parse(api_version, kind)
 
     @property
     def api_version(self) -> str:
@@ -58,6 +59,12 @@ class GroupVersionKind(NamedTuple):
         return f"{self.api_version} {self.kind}"
 
 
+@lru_cache(maxsize=1024)  # thousands of objects are of a few kinds: one value for all of them
+def _parse(api_version: str, kind: str) -> GroupVersionKind:
+    group, _, version = api_version.rpartition("/")
+    return GroupVersionKind(intern(group), version, intern(kind))
+
+
 class ObjectKey(NamedTuple):
     """What an object *is*: group kind, namespace ("" when cluster-scoped) and name."""
 
@@ -65,6 +72,14 @@ class ObjectKey(NamedTuple):
     kind: str
     namespace: str
     name: str
+
+    @classmethod
+    def of(cls, gvk: GroupVersionKind, *, namespace: str, name: str) -> ObjectKey:
+        """Return the key of an object of this kind, made of strings that all keys share.
+
+        Keys are kept by the ten thousand, for git's objects and for the cluster's.
+        """
+        return cls(gvk.group, gvk.kind, intern(namespace), intern(name))
 
     @property
     def group_kind(self) -> GroupKind:

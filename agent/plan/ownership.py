@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
+from sys import intern
 from typing import Any
 
 import msgspec
@@ -98,14 +99,15 @@ def owner_of(live: JSONObject, *, key: ObjectKey) -> str:
     """
     annotations = live["metadata"].get("annotations") or {}
     owner, _, named = str(annotations.get(marks.OWNER) or "").partition(" ")
-    return owner if named == str(key) else ""
+    return intern(owner) if named == str(key) else ""
 
 
 def key_of(obj: JSONObject) -> ObjectKey:
     """Return the identity of a live object."""
     gvk = GroupVersionKind.of(obj)
     metadata = obj["metadata"]
-    return ObjectKey(gvk.group, gvk.kind, metadata.get("namespace") or "", metadata["name"])
+    namespace, name = str(metadata.get("namespace") or ""), str(metadata["name"])
+    return ObjectKey.of(gvk, namespace=namespace, name=name)
 
 
 def project(obj: JSONObject, *, has_status: bool) -> Record:

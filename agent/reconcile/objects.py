@@ -82,6 +82,7 @@ class ObjectReconciler:
         verdict = self.verdicts.get(key)
         if not (record and verdict and verdict.covers(self.applier.digest(desired), record)):
             return None
+        self.verdicts.share(record)
         outcome = Outcome(key, Action.UNCHANGED, reason=verdict.note, live=record)
         self.measures.reconciled(outcome, 0.0)
         return outcome
@@ -170,6 +171,7 @@ class ObjectReconciler:
         outcome = await self.applier.apply(desired, missing=missing, seen=seen, accepted=accepted)
         if outcome.error and missing:
             outcome = replace(outcome, action=Action.CREATE)  # as far as the watch can tell
+        outcome = _sharing(outcome, self._known(desired))
         self._remember(desired, outcome, digest)
         drift = drift or self.fights.is_watched(desired.key)
         self.reporter.applied(outcome, origin=desired.origin, drift=drift)
@@ -212,6 +214,11 @@ def _is_of(record: Record, body: JSONObject) -> bool:
     metadata = body["metadata"]
     state = (metadata.get("uid"), metadata.get("resourceVersion"))
     return state == (record.uid, record.resource_version)
+
+
+def _sharing(outcome: Outcome, record: Record | None) -> Outcome:
+    """Return the outcome with the watch's record in it, if that says the same: one is kept."""
+    return replace(outcome, live=record) if record == outcome.live else outcome
 
 
 def _left_alone(key: ObjectKey, fight: Fight) -> Outcome:

@@ -50,6 +50,12 @@ class Verdict(msgspec.Struct, frozen=True):
         """Return the UID of the object for which the server took this manifest, "" for another."""
         return self.live.uid if self.desired == desired else ""
 
+    def is_of(self, live: Record) -> bool:
+        """True when this is the object that was judged, at most its status being another."""
+        mine = (self.live.uid, self.live.digest, self.live.owner, self.live.deleting)
+        same = mine == (live.uid, live.digest, live.owner, live.deleting)
+        return same and not self._is_late(live)
+
     def _is_late(self, live: Record) -> bool:
         """Tell an event that the watch delivers after our own write (KEP-5504 on the order)."""
         if time.monotonic() - self.seen_at > WATCH_LAG:
@@ -90,6 +96,12 @@ class Verdicts:
         self._verdicts[live.key] = verdict
         self._saved = False
         return verdict
+
+    def share(self, record: Record) -> None:
+        """Keep the watch's record in place of one of the same content, instead of both."""
+        verdict = self._verdicts.get(record.key)
+        if verdict is not None and verdict.live is not record and verdict.is_of(record):
+            self._verdicts[record.key] = msgspec.structs.replace(verdict, live=record)
 
     def drop(self, key: ObjectKey) -> None:
         """Forget an object."""

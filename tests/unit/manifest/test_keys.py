@@ -36,3 +36,21 @@ def test_an_object_without_kind_has_an_empty_one() -> None:
 def test_an_object_key_reads_as_people_write_it() -> None:
     assert str(ObjectKey("apps", "Deployment", "shop", "web")) == "Deployment.apps shop/web"
     assert str(ObjectKey("", "Namespace", "", "shop")) == "Namespace shop"
+
+
+def test_keys_of_the_same_object_share_their_strings() -> None:
+    first, second = (
+        ObjectKey.of(
+            GroupVersionKind.parse("/".join(("apps", "v1")), "".join(("Deploy", "ment"))),
+            namespace="".join(("sh", "op")),
+            name="".join(("we", "b")),
+        )
+        for _ in range(2)
+    )
+    assert first == ("apps", "Deployment", "shop", "web")
+    assert [id(part) for part in first] == [id(part) for part in second]
+
+
+def test_objects_of_one_kind_share_its_value() -> None:
+    kinds = [GroupVersionKind.parse("/".join(("apps", "v1")), "Deployment") for _ in range(2)]
+    assert kinds[0] is kinds[1]

@@ -122,3 +122,38 @@ async def test_a_folder_that_cannot_be_written_costs_nothing_but_the_saving(
     kept.put(DESIRED, LIVE)
     await kept.save()
     assert "cannot be written" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("change", "shared"),
+    [
+        ({}, True),
+        ({"resource_version": "11"}, True),  # only status or volatile metadata changed
+        ({"resource_version": "9"}, False),  # what comes after it may be late as well
+        ({"resource_version": "11", "digest": b"edited"}, False),
+        ({"uid": "uid-2"}, False),
+        ({"deleting": True}, False),
+    ],
+    ids=str,
+)
+async def test_a_record_of_the_same_content_is_kept_once(
+    tmp_path: Path, change: dict[str, Any], shared: bool
+) -> None:
+    verdicts = Verdicts(tmp_path / "v")
+    before = verdicts.put(DESIRED, LIVE)
+    watched = replace(LIVE, **change)
+    verdicts.share(watched)
+    after = verdicts.get(KEY)
+    assert after is not None
+    assert (after.live is watched) is shared
+    assert (after.desired, after.note, after.seen_at) == (
+        before.desired,
+        before.note,
+        before.seen_at,
+    )
+
+
+async def test_a_record_of_an_object_without_a_verdict_makes_none(tmp_path: Path) -> None:
+    verdicts = Verdicts(tmp_path / "v")
+    verdicts.share(LIVE)
+    assert verdicts.get(KEY) is None
