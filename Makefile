@@ -138,7 +138,7 @@ test: $(VENV) system controlplane lint types layers binary ## everything, with c
 # --- use --------------------------------------------------------------------------------------
 
 .PHONY: bench
-bench: $(VENV) system controlplane ## measure beside the floor and kubectl, and write docs/performance.md (20 minutes)
+bench: $(VENV) system controlplane ## measure beside the floor and kubectl, and write docs/performance.md (half an hour)
 	mkdir -p docs
 	$(BIN)/python -m tests.bench --write docs/performance.md
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from pathlib import Path
 from tests.bench import drift, report, running
 from tests.bench.contestants import NAMES, Course, apply
 from tests.bench.fleet import Fleet
-from tests.bench.results import Results
+from tests.bench.results import MANY_TRACKS, ONE_TRACK, Results
 from tests.controlplane.server import ControlPlane, find_assets
 from tests.gitservers.https import HttpsServer
 
@@ -28,7 +29,7 @@ def main() -> None:
         "--apps", type=int, nargs="+", default=[10, 100, 1000], help="ten objects each"
     )
     parser.add_argument("--rounds", type=int, default=3, help="alternated runs of each contestant")
-    parser.add_argument("--rest", type=float, default=180, help="seconds the agent is left alone")
+    parser.add_argument("--rest", type=float, default=160, help="seconds the agent is left alone")
     parser.add_argument(
         "--kubectl-up-to",
         type=int,
@@ -41,8 +42,7 @@ def main() -> None:
     arguments = parser.parse_args()
     bench = Bench(find_assets(), arguments)
     results = [bench.measure(Fleet(apps)) for apps in arguments.apps]
-    program = "the binary" if arguments.binary else "this checkout"
-    text = report.render(results, program=program)
+    text = report.render(results, program=_program(arguments.binary), assets=bench.assets)
     print(text)
     if arguments.write:
         arguments.write.write_text(text)
@@ -52,7 +52,7 @@ class Bench:
     """Runs the cases of a fleet, each on a control plane of its own."""
 
     def __init__(self, assets: Path, arguments: argparse.Namespace) -> None:
-        self._assets = assets
+        self.assets = assets
         self._rounds: int = arguments.rounds
         self._rest: float = arguments.rest
         self._kubectl_up_to: int = arguments.kubectl_up_to
@@ -89,9 +89,10 @@ class Bench:
             results.drift = drift.drift(course, edits=100, storm=_STORM, storms=3)
             _say(fleet, "commits")
             results.commit = running.commits_of_one_file(course, times=9)
-            if fleet.apps > 100:  # the same track, alone
+            if fleet.apps >= 100:
                 _say(fleet, "rest")
-                results.rests["https"] = running.at_rest(course, sub_paths=[""], seconds=self._rest)
+                rest = running.at_rest(course, sub_paths=[""], seconds=self._rest)
+                results.rests[ONE_TRACK] = rest
 
     def _at_rest(self, results: Results) -> None:
         fleet = results.fleet
@@ -110,7 +111,7 @@ class Bench:
         with self._course(many) as course:
             course.create_namespaces()
             files = [path for path in many.files if "app-" in path]
-            results.rests[f"https, {len(many.objects):,} objects"] = running.at_rest(
+            results.rests[MANY_TRACKS] = running.at_rest(
                 course, sub_paths=files, seconds=self._rest
             )
 
@@ -119,7 +120,7 @@ class Bench:
         """Start a fresh control plane with the fleet's repository before it."""
         with (
             tempfile.TemporaryDirectory(prefix="lightkeeper-bench-") as name,
-            ControlPlane(self._assets) as plane,
+            ControlPlane(self.assets) as plane,
         ):
             folder = Path(name)
             (folder / "git").mkdir()
@@ -131,6 +132,15 @@ class Bench:
                 yield course
             finally:
                 git.stop()
+
+
+def _program(binary: Path | None) -> str:
+    """Say what was measured; a checkout by its commit."""
+    if binary:
+        return f"the binary {binary.name}"
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return f"a checkout of {done.stdout.strip() or 'an unknown commit'}"
 
 
 def _say(fleet: Fleet, what: str) -> None:

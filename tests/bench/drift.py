@@ -16,25 +16,27 @@ from tests.bench.running import agent
 
 _MERGE = "application/merge-patch+json"
 _DRIFT = "drift"
+_FLOORS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
     """Seconds from an edit's watch event to that of its repair, and of storms of edits.
 
-    ``storms`` are pairs: until all is repaired, and as many bare patches right before.
+    ``storms`` are those until all is repaired, ``floors`` those of as many bare patches.
     """
 
     edits: int
     p50: float
     p99: float
-    storms: tuple[tuple[float, float], ...]
+    storms: tuple[float, ...]
+    floors: tuple[float, ...]
     size: int
 
     @property
     def ratio(self) -> float:
-        """How many times as long as the bare patches a storm takes, the median."""
-        return median(storm / floor for storm, floor in self.storms)
+        """How many times as long as the bare patches a storm takes: medians."""
+        return median(self.storms) / median(self.floors)
 
 
 def drift(course: Course, *, edits: int, storm: int, storms: int) -> Drift:
@@ -45,12 +47,11 @@ def drift(course: Course, *, edits: int, storm: int, storms: int) -> Drift:
     objects = [obj for obj in course.fleet.objects if obj["kind"] in KINDS]
     objects.sort(key=lambda obj: KINDS.index(obj["kind"]))
     many, single = objects[:storm], objects[:edits]
-    floors = asyncio.run(_floors(course, many, storms))
+    floors = asyncio.run(_floors(course, many))
     with agent(course):
         took, repaired = asyncio.run(_repairs(course, single, many, storms))
     cuts = quantiles(took, n=100)
-    pairs = tuple(zip(repaired, floors, strict=True))
-    return Drift(len(took), median(took), cuts[98], pairs, len(many))
+    return Drift(len(took), median(took), cuts[98], tuple(repaired), tuple(floors), len(many))
 
 
 async def _repairs(
@@ -65,11 +66,11 @@ async def _repairs(
         return took, repaired
 
 
-async def _floors(course: Course, objects: list[Object], times: int) -> list[float]:
+async def _floors(course: Course, objects: list[Object]) -> list[float]:
     """Return the seconds for bare patches while there is no agent to take part."""
     found = []
     async with _requests(course) as requests:
-        for _ in range(times):
+        for _ in range(_FLOORS):
             body = {"metadata": {"annotations": {"bench": str(time.time())}}}
             started = time.perf_counter()
             await asyncio.gather(*(_patch(requests, obj, body) for obj in objects))

@@ -17,10 +17,13 @@ from tests.controlplane.kubectl import BINARY
 _ABOUT = Path(__file__).with_name("about.md")
 
 
-def render(results: list[Results], *, program: str) -> str:
-    """Return the whole page; ``program`` says which agent was measured."""
+def render(results: list[Results], *, program: str, assets: Path) -> str:
+    """Return the whole page; ``program`` says which agent was measured.
+
+    ``assets`` is where etcd and kube-apiserver are.
+    """
     about, _, after = _ABOUT.read_text().partition("<!-- tables -->\n")
-    lines = [about.rstrip(), "", _machine(program), "", *_targets(results), ""]
+    lines = [about.rstrip(), "", _machine(program, assets), "", *_targets(results), ""]
     for result in results:
         files = len(result.fleet.files)
         lines += [f"## {result.size:,} objects in {files:,} files", ""]
@@ -70,11 +73,12 @@ def _running(result: Results) -> list[str]:
             f"{commit.from_push:.2f} s after the push; requests of all {_told(commit.requests)}"
         )
     if drift := result.drift:
-        storms = ", ".join(f"{storm:.2f} s against {floor:.2f} s" for storm, floor in drift.storms)
+        storms = ", ".join(f"{storm:.2f}" for storm in drift.storms)
+        floors = ", ".join(f"{floor:.2f}" for floor in drift.floors)
         lines.append(
             f"- **drift** ({drift.edits} edits): repaired {1000 * drift.p50:.0f} ms (median), "
             f"{1000 * drift.p99:.0f} ms (99th of 100) after its watch event; {drift.size} objects "
-            f"edited at once: {storms} for the same number of bare patches"
+            f"edited at once: all repaired after {storms} s; as many bare patches take {floors} s"
         )
     for name, rest in result.rests.items():
         lines.append(f"- **at rest** ({name}): {_rested(rest)}")
@@ -96,19 +100,24 @@ def _told(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {verb}" for verb, count in sorted(counts.items())) or "none"
 
 
-def _machine(program: str) -> str:
+def _machine(program: str, assets: Path) -> str:
     models = [
         line.partition(":")[2].strip()
         for line in Path("/proc/cpuinfo").read_text().splitlines()
         if line.startswith("model name")
     ]
     model = models[0] if models else "unknown"
-    kubectl = subprocess.run(
-        [str(BINARY), "version", "--client"], capture_output=True, text=True, check=True
-    ).stdout.partition("\n")[0]
+    kubectl = _first_line(str(BINARY), "version", "--client").removeprefix("Client Version: ")
+    etcd = _first_line(str(assets / "etcd"), "--version").removeprefix("etcd Version: ")
+    server = _first_line(str(assets / "kube-apiserver"), "--version").removeprefix("Kubernetes ")
     return (
         f"Measured with `make bench` on {os.cpu_count()} cores ({model}), shared with etcd, "
         f"kube-apiserver and the git server. Agent: {program}; Python {platform.python_version()}; "
-        f"kubectl {kubectl.rpartition(' ')[2]}. Wall times are medians of alternated runs, each on "
-        "a control plane of its own; 1 MB is a million bytes."
+        f"kubectl {kubectl}, kube-apiserver {server}, etcd {etcd}. Wall times are medians of "
+        "alternated runs, each on a control plane of its own; 1 MB is a million bytes."
     )
+
+
+def _first_line(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return done.stdout.partition("\n")[0]

@@ -17,6 +17,11 @@ from tests.controlplane.server import ControlPlane
 WRITES = ("create", "update", "patch", "delete", "deletecollection")
 
 
+ONE_TRACK = "https, a single track, restarted"
+MANY_TRACKS = "https, two thousand objects"
+"""Names of cases at rest, next to "https" and "file"."""
+
+
 @dataclass(slots=True)
 class Results:
     """The cases of one fleet; a case that was not run is None or empty."""

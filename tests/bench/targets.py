@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from tests.bench.results import Results, writes
+from tests.bench.results import MANY_TRACKS, ONE_TRACK, Results, writes
 
 MB = 1e6 / 2**20
 """A million bytes in MiB."""
@@ -62,6 +62,13 @@ def _of_middle(found: Results) -> Iterator[Target]:
             f"{others or 'none'}",
             not others,
         )
+    if many := found.rests.get(MANY_TRACKS):
+        yield Target(
+            f"{many.tracks} tracks in one process, at rest",
+            "works",
+            f"{many.share:.2f} % of a core, {many.memory.agent / MB:.0f} MB",
+            True,
+        )
     if found.restarts:
         wall = median(restart.wall for restart in found.restarts)
         count = max(writes(restart.requests) for restart in found.restarts)
@@ -92,7 +99,7 @@ def _of_middle(found: Results) -> Iterator[Target]:
 
 
 def _of_large(found: Results) -> Iterator[Target]:
-    if rest := found.rests.get("https"):
+    if rest := found.rests.get(ONE_TRACK):
         yield Target(
             "memory at rest, 10,100 objects",
             "<= 110 MB",
@@ -104,7 +111,7 @@ def _of_large(found: Results) -> Iterator[Target]:
 def _growth(small: Results, large: Results) -> Iterator[Target]:
     times = large.wall("cold", "lightkeeper") / small.wall("cold", "lightkeeper")
     yield Target("10 x the objects: cold", "<= 11 x the time", f"{times:.1f} x", times <= 11)
-    before, after = small.rests.get("https"), large.rests.get("https")
+    before, after = small.rests.get(ONE_TRACK), large.rests.get(ONE_TRACK)
     if before and after:
         growth = after.memory.agent / before.memory.agent
         yield Target("10 x the objects: memory", "<= 1.6 x", f"{growth:.2f} x", growth <= 1.6)
