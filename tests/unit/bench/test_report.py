@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -14,6 +15,10 @@ from tests.bench.results import ONE_TRACK, Results
 from tests.bench.running import Commit, Rest, Restart
 from tests.bench.targets import MB, targets
 from tests.controlplane.server import find_assets
+
+ROOT = Path(__file__).parents[3]
+ABOUT = ROOT / "tests/bench/about.md"
+PAGE = ROOT / "docs/performance.md"
 
 
 def results(apps: int, *, cold: float = 4.0, megabytes: float = 60.0) -> Results:
@@ -68,6 +73,13 @@ def test_a_write_at_rest_or_at_a_restart_is_one_too_many() -> None:
     found.restarts[0].requests["create"] = 1
     missed = [line.what for line in targets([found]) if not line.met]
     assert missed == ["requests in 120 s of rest", "restart, 1,010 objects"]
+
+
+def test_the_page_in_the_documentation_has_the_text_of_now() -> None:
+    head, _, tail = ABOUT.read_text().partition("<!-- tables -->\n")
+    page = PAGE.read_text()
+    assert page.startswith(head.rstrip())
+    assert page.endswith(tail.lstrip())
 
 
 def test_the_page_has_medians_and_ratios_within_the_run() -> None:
