@@ -7,6 +7,7 @@ are skipped. ``KUBECONFIG`` alone is not enough: tests write, and it may be some
 
 from __future__ import annotations
 
+import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -92,6 +93,20 @@ def namespace(cluster: Cluster) -> Iterator[str]:
 def kubectl(cluster: Cluster, namespace: str) -> Kubectl:
     """The administrator's kubectl, in the test's own namespace unless told otherwise."""
     return cluster.kubectl.within(namespace)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Leave the process's logging as it was: commands set it up for a process of their own."""
+    root, ours = logging.getLogger(), logging.getLogger("agent")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    disabled = root.manager.disable
+    yield
+    for handler in [h for h in root.handlers if h not in handlers]:
+        root.removeHandler(handler)
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+    logging.disable(disabled)
 
 
 def _foreign_kubeconfig() -> str:

@@ -36,7 +36,8 @@ class Request:
 
     ``verb`` is Kubernetes' (``get list watch create update patch delete deletecollection``), or
     HTTP's in lower case outside the API's resources. ``code`` is None until the response is
-    complete: for a watch, until it ends. ``allowed_by`` is the authorizer's reason, such as ``RBAC:
+    complete: for a watch, until it ends; it is 500 also for a request that its client gave up, as
+    an agent that stops does. ``allowed_by`` is the authorizer's reason, such as ``RBAC:
     allowed by RoleBinding "a/ns" of Role "a" to ServiceAccount "a/ns"``.
     """
 

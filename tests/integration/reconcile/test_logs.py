@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,15 +20,11 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def lines() -> Iterator[Lines]:
+def lines() -> Lines:
     """Give the lines that the agent logs from now on, as programs get them."""
-    root, ours = logging.getLogger(), logging.getLogger("agent")
-    before = (list(root.handlers), root.level, ours.level)
     stream = io.StringIO()
     log.configure(level="info", stream=stream)
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    root.handlers[:], root.level = before[0], before[1]
-    ours.setLevel(before[2])
+    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 async def test_a_line_about_an_object_names_track_revision_and_object(

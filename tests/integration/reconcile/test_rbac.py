@@ -61,7 +61,7 @@ async def test_a_namespaced_agent_needs_no_right_outside_its_namespace(world: Wo
     requests = world.requests(mark)
     outside = {(r.verb, r.uri) for r in requests if r.resource and r.namespace != world.namespace}
     assert outside == set(), "a request for a resource outside of the namespace"
-    assert {r.code for r in requests if r.code is not None and r.code >= 400} <= {404}
+    assert [r for r in requests if r.code in (401, 403)] == [], "a right that is missing"
 
 
 async def test_what_lies_outside_the_namespace_is_ignored_with_the_reason(world: World) -> None:
