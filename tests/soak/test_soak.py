@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +20,9 @@ from tests.controlplane.server import ControlPlane
 from tests.eventually import eventually
 from tests.gitservers.upstream import Upstream
 from tests.soak.process import Agent, Held
+
+TRACKS = 4
+"""Repositories side by side, because one is looked at only once a second."""
 
 OBJECTS = 100
 FIELDS = 10
@@ -43,20 +47,36 @@ GROWTH = 1.15, 8.0
 
 
 class Soak:
-    """A repository of ConfigMaps, the cluster, and what both shall be like."""
+    """A track: a repository of ConfigMaps, the cluster, and what both shall be like."""
 
-    def __init__(self, plane: ControlPlane, namespace: str, upstream: Upstream) -> None:
+    def __init__(self, name: str, plane: ControlPlane, namespace: str, upstream: Upstream) -> None:
+        self.name = name
         self.plane = plane
         self.namespace = namespace
         self.upstream = upstream
         self.round = 0
-        self.wanted = {f"c{n:03}": self._data("0") for n in range(OBJECTS)}
-        self.upstream.commit({f"{name}.yaml": self._manifest(name) for name in self.wanted})
+        self.wanted = {f"{name}-{n:03}": self._data("0") for n in range(OBJECTS)}
+        self.upstream.commit({f"{one}.yaml": self._manifest(one) for one in self.wanted})
 
-    async def go_round(self) -> None:
+    def track(self) -> list[str]:
+        """The lines of the configuration that have the agent keep it."""
+        return [
+            "[[track]]",
+            f'name = "{self.name}"',
+            f'repository = "file://{self.upstream.path}"',
+            'interval = "1s"',
+        ]
+
+    async def go(self, *, rounds: int, until: float = 0.0) -> None:
+        """Go so many rounds at least, and on until that time of the monotonic clock."""
+        last = self.round + rounds
+        while self.round < last or time.monotonic() < until:
+            await self._go_round()
+
+    async def _go_round(self) -> None:
         """Commit one change, edit some objects, delete one, and wait until git has its way."""
         await asyncio.to_thread(self._disturb)
-        await eventually(self._is_as_wanted, within=90, what=f"round {self.round} is put right")
+        await eventually(self._is_as_wanted, within=90, what=f"{self.name}: round {self.round}")
         self.round += 1
 
     def _disturb(self) -> None:
@@ -73,8 +93,8 @@ class Soak:
         self._request("DELETE", names[(first + OBJECTS // 2) % OBJECTS])
 
     async def _is_as_wanted(self) -> bool:
-        await asyncio.sleep(0.1)
-        path = f"/api/v1/namespaces/{self.namespace}/configmaps?labelSelector=soak"
+        await asyncio.sleep(0.2)
+        path = f"/api/v1/namespaces/{self.namespace}/configmaps?labelSelector=soak={self.name}"
         found = await asyncio.to_thread(self.plane.client.json, "GET", path)
         return {o["metadata"]["name"]: o["data"] for o in found["items"]} == self.wanted
 
@@ -87,7 +107,7 @@ class Soak:
 
     def _manifest(self, name: str) -> str:
         lines = [f"  {key}: {value!r}" for key, value in self.wanted[name].items()]
-        metadata = f"{{name: {name}, namespace: {self.namespace}, labels: {{soak: short}}}}"
+        metadata = f"{{name: {name}, namespace: {self.namespace}, labels: {{soak: {self.name}}}}}"
         head = ["apiVersion: v1", "kind: ConfigMap", f"metadata: {metadata}", "data:"]
         return "\n".join([*head, *lines]) + "\n"
 
@@ -98,30 +118,28 @@ class Soak:
 async def test_commits_and_drift_leave_tasks_threads_descriptors_and_memory_as_they_were(
     control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
-    soak = Soak(control_plane, namespace, Upstream(tmp_path / "upstream.git"))
+    soaks = [
+        Soak(name, control_plane, namespace, Upstream(tmp_path / f"{name}.git"))
+        for name in (f"t{number}" for number in range(TRACKS))
+    ]
     agent = Agent(
         tmp_path,
         [
             f'kubeconfig = "{control_plane.kubeconfig}"',
             f'state-namespace = "{namespace}"',
             'sync-period = "10s"',
-            "[[track]]",
-            'name = "soak"',
-            f'repository = "file://{soak.upstream.path}"',
-            'interval = "1s"',
+            *(line for soak in soaks for line in soak.track()),
         ],
     )
     async with agent.running():
-        for _ in range(WARM_UP):
-            await soak.go_round()
+        await asyncio.gather(*(soak.go(rounds=WARM_UP) for soak in soaks))
         before = await _at_rest(agent)
-        loop = asyncio.get_running_loop()
-        end, rounds = loop.time() + SECONDS, 0
-        while loop.time() < end or rounds < ROUNDS:
-            await soak.go_round()
-            rounds += 1
+        end = time.monotonic() + SECONDS
+        await asyncio.gather(*(soak.go(rounds=ROUNDS, until=end) for soak in soaks))
         after = await _like(agent, before)
-    print(f"\n{rounds} rounds\nbefore {before}\nafter  {after}")
+    commits = sum(soak.round for soak in soaks)
+    print(f"\n{commits} commits, {commits * (EDITS + 1)} edits and deletions")
+    print(f"before {before}\nafter  {after}")
     assert _counts(after) == _counts(before)
     assert after.threads <= max(before.threads, THREADS)
     assert after.connections <= CONNECTIONS
