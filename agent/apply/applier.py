@@ -17,6 +17,11 @@ carries our marks still, and somebody has edited it since. Its one patch is as s
 
 All else is rehearsed: a new manifest, an adoption, what is applied server-side for its size, and
 any further attempt at what was refused or in conflict.
+
+Each write names the resourceVersion that was judged. An edit that came between would otherwise be
+in the server's answer, which is remembered as being in step, and stay for ever. Only where an
+object of ours changes faster than it can be judged, a last attempt leaves that out, as kubectl does
+always; its outcome says so (Outcome.raced), and the object is looked at again.
 """
 
 from __future__ import annotations
@@ -112,7 +117,7 @@ class Applier:
         server refuses may have been judged by something old, and is judged again.
         """
         try:
-            return await self._update(desired, seen, strategy, exactly=True, accepted=accepted)
+            return await self._update(desired, seen, strategy, accepted=accepted)
         except (Conflict, Invalid, NotFound):
             return None
 
@@ -126,7 +131,8 @@ class Applier:
             try:
                 if live is None:
                     return await self._create(desired)
-                return await self._update(desired, live, strategy, accepted=accepted)
+                last = attempt == _CONFLICTS - 1
+                return await self._update(desired, live, strategy, accepted=accepted, last=last)
             except (Conflict, Invalid) as error:
                 attempt += 1
                 accepted = ""
@@ -150,14 +156,13 @@ class Applier:
         live: JSONObject,
         strategy: UpdateStrategy,
         *,
-        exactly: bool = False,
         accepted: str,
+        last: bool = False,
     ) -> Outcome:
         """Bring a live object in step if it is ours or nobody's.
 
-        While the object is not ours yet a write carries the resourceVersion that was judged, so
-        that of two owners at the same moment only the first wins; with ``exactly`` it always does,
-        and so does a repair of the object that is ``accepted``.
+        A write carries the resourceVersion that was judged, so that of two owners at the same
+        moment only the first wins; in a ``last`` attempt only as long as the object is not ours.
         """
         if reason := self._whose(desired, live):
             return Outcome(desired.key, Action.IGNORE, reason=reason)
@@ -172,7 +177,7 @@ class Applier:
         annotated = self._annotated(desired, marked, live=live)
         ours = self._is_ours(desired, live)
         repair = ours and accepted == live["metadata"]["uid"]
-        free = ours and not exactly and not repair
+        free = ours and last
         if annotated is None:
             result = await serverside.apply(self.requests, desired, live, marked, free=free)
             reason = serverside.REASON
@@ -183,7 +188,8 @@ class Applier:
         if result is live:
             return self._outcome(desired, Action.UNCHANGED, live, reason)
         updated = self._outcome(desired, Action.UPDATE, result, reason)
-        return _with_changes(updated, desired, before=live, after=result)
+        told = _with_changes(updated, desired, before=live, after=result)
+        return replace(told, raced=free)
 
     async def _merge(
         self,

@@ -30,7 +30,8 @@ class Outcome:
     a prune). ``reason`` says why it was ignored or held, or in which way it was applied.
     ``changed`` are JSON pointers to the fields that an update changed, ``writer`` is who else had
     written them. ``retry_in`` are the seconds after which a failed object is to be tried again,
-    None where that is up to the queue.
+    None where that is up to the queue. ``raced`` is whether somebody may have written between what
+    was judged and what was written, so that ``live`` may be out of step.
     """
 
     key: ObjectKey
@@ -41,6 +42,7 @@ class Outcome:
     changed: tuple[str, ...] = ()
     writer: Writer | None = None
     retry_in: float | None = None
+    raced: bool = False
 
     @property
     def wrote(self) -> bool:

@@ -202,6 +202,10 @@ class ObjectReconciler:
         if not outcome.in_sync or outcome.live is None:
             self.verdicts.drop(desired.key)
             return
+        if outcome.raced:
+            self.verdicts.drop(desired.key)
+            self.on_stale(desired.key)
+            return
         verdict = self.verdicts.put(digest, outcome.live, note=outcome.reason)
         # An edit may have come between our write and its answer; its event found no verdict.
         record = self._known(desired)

@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
+from agent.apply.desired import Desired
+from agent.apply.requests import Requests
 from agent.manifest import marks
+from agent.manifest.keys import JSONObject
 from tests.controlplane.rest import MERGE_PATCH
 from tests.eventually import eventually
 from tests.integration.reconcile.conftest import World
@@ -58,6 +61,34 @@ async def test_a_managed_field_is_put_back(world: World) -> None:
             return bool(await data(world, "a") == {"x": "1"})
 
         await eventually(repaired)
+
+
+@pytest.mark.parametrize("edits", [1, 5], ids=["once", "as often as it is read"])
+async def test_an_edit_in_the_midst_of_a_commits_update_is_put_back(
+    world: World, monkeypatch: pytest.MonkeyPatch, edits: int
+) -> None:
+    """It is in the answer to our write, and must not be taken for what git says."""
+    path = f"/api/v1/namespaces/{world.namespace}/configmaps/a"
+    read, remaining = Requests.live, iter(range(edits))
+
+    async def live_then_edited(self: Requests, desired: Desired) -> JSONObject | None:
+        found = await read(self, desired)
+        if found and (number := next(remaining, None)) is not None:
+            body = {"data": {"z": f"edited {number}"}}
+            world.control_plane.client.json("PATCH", path, body, content_type=MERGE_PATCH)
+        return found
+
+    world.commit({"a.yaml": config_map("a", x="1", z="1")})
+    async with world.running():
+        await in_step(world)
+        monkeypatch.setattr(Requests, "live", live_then_edited)
+        world.commit({"a.yaml": config_map("a", x="2", z="1")})
+
+        async def repaired() -> bool:
+            return bool(await data(world, "a") == {"x": "2", "z": "1"})
+
+        await eventually(repaired)
+    assert next(remaining, None) is None
 
 
 async def test_an_unmanaged_field_is_kept_without_a_request(world: World) -> None:

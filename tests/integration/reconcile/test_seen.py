@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +162,60 @@ async def test_what_changed_since_it_was_seen_is_read_and_judged_again(bench: Wo
     again = [("get", "", 200), ("patch", "All", 200), ("patch", "", 200)]
     assert bench.costs(mark) == [("patch", "All", 409), *again]
     assert bench.live()["data"] == {"w": "1", "x": "1", "z": "theirs"}
+
+
+@dataclass(frozen=True, slots=True)
+class Raced(Requests):
+    """Somebody writes right after each read, so many times."""
+
+    edits: Iterator[dict[str, Any]]
+    edit: Callable[[dict[str, Any]], object]
+
+    async def live(self, desired: Desired) -> dict[str, Any] | None:
+        found = await Requests.live(self, desired)
+        if (body := next(self.edits, None)) is not None:
+            self.edit({"data": body})
+        return found
+
+
+def raced(bench: Workbench, *edits: dict[str, Any]) -> Applier:
+    """The bench's applier, among such writes."""
+    own = bench.applier.requests
+    requests = Raced(own.client, own.server_dry_run, edits=iter(edits), edit=bench.edit)
+    return replace(bench.applier, requests=requests)
+
+
+async def test_what_changed_since_it_was_read_is_read_and_judged_again(bench: Workbench) -> None:
+    bench.edit({"data": {"x": "edited"}})
+    mark = bench.plane.mark()
+    outcome = await raced(bench, {"w": "edited", "z": "theirs"}).apply(bench.desired)
+    assert (outcome.action, outcome.changed) == (Action.UPDATE, ("/data/w", "/data/x"))
+    assert not outcome.raced
+    read = ("get", "", 200)
+    assert bench.costs(mark) == [read, ("patch", "All", 409), read, DRY, WET]
+    assert bench.live()["data"] == {"w": "1", "x": "1", "z": "theirs"}
+
+
+async def test_what_changes_faster_than_it_is_judged_is_written_all_the_same_and_said_to_be_raced(
+    bench: Workbench,
+) -> None:
+    bench.edit({"data": {"x": "edited"}})
+    mark = bench.plane.mark()
+    outcome = await raced(bench, *({"w": f"edit {n}"} for n in range(5))).apply(bench.desired)
+    assert (outcome.action, outcome.raced) == (Action.UPDATE, True)
+    assert bench.costs(mark) == [("get", "", 200), ("patch", "All", 409)] * 4 + [
+        ("get", "", 200),
+        DRY,
+        WET,
+    ]
+    assert bench.live()["data"] == {"w": "1", "x": "1"}
+
+
+async def test_what_is_nobodys_yet_is_never_written_as_it_was_not_judged(bench: Workbench) -> None:
+    bench.edit({"metadata": {"annotations": {OWNER: None}}, "data": {"x": "edited"}})
+    outcome = await raced(bench, *({"z": f"edit {n}"} for n in range(5))).apply(bench.desired)
+    assert "409" in outcome.error
+    assert bench.live()["data"] == {"w": "1", "x": "edited", "z": "edit 4"}
 
 
 async def test_what_was_replaced_since_it_was_seen_is_not_taken_for_it(bench: Workbench) -> None:
