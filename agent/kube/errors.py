@@ -80,7 +80,8 @@ class ApiError(KubeError):
         """Whether the server refuses requests as such, and not this one for what it asks for.
 
         Its filters (max-in-flight, priority and fairness, shutdown) and proxies before it answer
-        in plain text; a Status comes from behind them, e.g. of a kind that is being set up.
+        in plain text; a Status comes from behind them, e.g. of a kind that is being set up. Which
+        server that is, of several aggregated ones, the request tells.
         """
         return self.status in RETRIED and self.retry_after is not None and not self.is_status
 

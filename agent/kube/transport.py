@@ -35,6 +35,29 @@ _ATTEMPTS = 5
 _MAX_LINE = 16 * 1024 * 1024  # one watch event holds one object; etcd's own limit is 1.5 MiB
 _RETRY_AFTER_CAP = 10.0
 
+_OWN_GROUPS = frozenset(
+    f"{name}.k8s.io"
+    for name in (
+        "admissionregistration",
+        "apiextensions",
+        "apiregistration",
+        "authentication",
+        "authorization",
+        "certificates",
+        "coordination",
+        "discovery",
+        "events",
+        "flowcontrol.apiserver",
+        "networking",
+        "node",
+        "rbac.authorization",
+        "resource",
+        "scheduling",
+        "storage",
+    )
+)
+"""Groups with a dot that are in an API server itself; others may be aggregated (metrics.k8s.io)."""
+
 Reload = Callable[[], Awaitable[Access]]
 
 Observe = Callable[[str, str, int | None, float], None]
@@ -60,6 +83,13 @@ class _Request:
         parent, _, last = self.path.rpartition("/")
         plural = last if self.method == "POST" else parent.rpartition("/")[2]
         return self.method, plural, "dryRun" in self.params
+
+    @property
+    def is_the_servers_own(self) -> bool:
+        """Whether the API server itself answers, beyond doubt, and no aggregated one behind it."""
+        root, _, group = self.path.removeprefix("/").partition("/")
+        group = group.partition("/")[0]
+        return root != "apis" or "." not in group or group in _OWN_GROUPS
 
 
 class Transport:
@@ -165,7 +195,7 @@ class Transport:
                 wait = error.retry_after if error.status in RETRIED else None
                 if wait is None or attempts == _ATTEMPTS:
                     raise
-                everybody = error.is_overload
+                everybody = error.is_overload and request.is_the_servers_own
             except (aiohttp.ClientError, OSError) as error:
                 request.fence.check(str(request))  # aiohttp wraps what was raised while sending
                 raise self._unreachable(request, error) from error

@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from agent.kube import auth
-from agent.kube.errors import ApiError
+from agent.kube.errors import ApiError, NotFound
 from agent.kube.fence import OPEN, Lane
 from agent.kube.limit import START, WINDOW
 from agent.kube.transport import Transport
@@ -101,6 +101,22 @@ async def test_a_refusal_that_is_about_one_kind_holds_up_nobody_else(
     assert not refused.done()
     assert requester.transport.limit == START
     await refused
+
+
+async def test_a_busy_aggregated_server_holds_up_nobody_else(
+    requester: Requester, proxy: FaultProxy
+) -> None:
+    headers = {"Retry-After": "3"}
+    proxy.plant(Fault(path="/apis/busy.example.com", status=429, headers=headers, times=2 * START))
+    things = "/apis/busy.example.com/v1/things"
+    busy = [
+        asyncio.ensure_future(requester.transport.request("GET", things)) for _ in range(2 * START)
+    ]
+    await eventually(lambda: proxy.count("GET", "/things") == 2 * START)
+    assert await requester.look_for("b", deadline=2.0) == 404
+    assert requester.transport.limit == START
+    answers = await asyncio.gather(*busy, return_exceptions=True)
+    assert [type(answer) for answer in answers] == [NotFound] * 2 * START
 
 
 async def test_a_server_that_gets_slow_is_asked_less_at_once(
