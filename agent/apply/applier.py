@@ -12,8 +12,10 @@ carries our marks still, and somebody has edited it since. Its one patch is as s
 - the server validates and admits it as it would the rehearsal, for this one object, whole or not
   at all: what it refuses has no effect, and ends as a refused rehearsal does. The caller forgets
   that the manifest was accepted, so the next attempt is rehearsed;
-- one that defaults or admission make equal to what is there is not stored by the server: the
-  resourceVersion stays, no watch hears of it, and it counts as unchanged here as well.
+- one that defaults or admission make equal to what is there counts as unchanged. Mostly the server
+  does not even store it; but where somebody else has written the same field, it may take the field
+  back into our managedFields. The outcome says so (Outcome.in_vain), and from then on repairs of
+  this object are rehearsed, so that nobody is answered by a write each time.
 
 All else is rehearsed: a new manifest, an adoption, what is applied server-side for its size, and
 any further attempt at what was refused or in conflict.
@@ -32,7 +34,7 @@ from dataclasses import dataclass, replace
 from agent.apply import serverside
 from agent.apply.desired import Desired
 from agent.apply.recreate import recreate
-from agent.apply.requests import Requests, guarded, metadata_patch
+from agent.apply.requests import Patched, Requests, guarded, metadata_patch
 from agent.config.model import IgnoredFields
 from agent.config.pointers import Pointer
 from agent.errors import AgentError
@@ -176,19 +178,21 @@ class Applier:
         marked = self._marked(desired, live=live)
         annotated = self._annotated(desired, marked, live=live)
         ours = self._is_ours(desired, live)
-        repair = ours and accepted == live["metadata"]["uid"]
+        repair = ours and bool(accepted) and accepted == live["metadata"].get("uid")
         free = ours and last
         if annotated is None:
-            result = await serverside.apply(self.requests, desired, live, marked, free=free)
+            patched = await serverside.apply(self.requests, desired, live, marked, free=free)
             reason = serverside.REASON
         else:
-            patched = self._merge(desired, live, marked, annotated, free=free, rehearse=not repair)
-            result = await patched
+            patched = await self._merge(
+                desired, live, marked, annotated, free=free, rehearse=not repair
+            )
             reason = ""
-        if result is live:
-            return self._outcome(desired, Action.UNCHANGED, live, reason)
-        updated = self._outcome(desired, Action.UPDATE, result, reason)
-        told = _with_changes(updated, desired, before=live, after=result)
+        if not patched.changed:
+            unchanged = self._outcome(desired, Action.UNCHANGED, patched.live, reason)
+            return replace(unchanged, in_vain=patched.in_vain)
+        updated = self._outcome(desired, Action.UPDATE, patched.live, reason)
+        told = _with_changes(updated, desired, before=live, after=patched.live)
         return replace(told, raced=free)
 
     async def _merge(
@@ -200,14 +204,12 @@ class Applier:
         *,
         free: bool,
         rehearse: bool,
-    ) -> JSONObject:
-        """Three-way merge; return ``live`` itself when there is nothing to change.
-
-        Unless ``free`` the object must still be as it was judged.
-        """
+    ) -> Patched:
+        """Three-way merge. Unless ``free`` the object must still be as it was judged."""
+        shrunk = None
         if serverside.is_server_side(live):  # it was too large once; what git dropped since goes
-            live = await serverside.apply(self.requests, desired, live, marked, free=free)
-            rehearse = True
+            shrunk = await serverside.apply(self.requests, desired, live, marked, free=free)
+            live, rehearse = shrunk.live, True
         patch = three_way(
             gvk=desired.resource.gvk,
             last_applied=lastapplied.read(live),
@@ -217,7 +219,8 @@ class Applier:
         )
         if patch.body and not free:
             patch = guarded(patch, live)
-        return await self.requests.patch_if_it_matters(desired, live, patch, rehearse=rehearse)
+        done = await self.requests.patch_if_it_matters(desired, live, patch, rehearse=rehearse)
+        return replace(done, changed=True) if shrunk and shrunk.changed else done
 
     async def _only_mark(self, desired: Desired, live: JSONObject) -> Outcome:
         """Strategy ``never``: make it ours, so that it is pruned one day, and change nothing."""

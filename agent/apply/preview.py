@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from agent.apply.desired import Desired
-from agent.apply.requests import APPLY_PATCH, Requests, is_same, refuses_dry_run
+from agent.apply.requests import APPLY_PATCH, Patched, Requests, is_same, refuses_dry_run
 from agent.kube.errors import BadRequest, NotFound
 from agent.manifest.keys import JSONObject, ObjectKey
 from agent.plan import ordering
@@ -86,10 +86,11 @@ class Previews(Requests):
 
     async def patch_if_it_matters(
         self, desired: Desired, live: JSONObject, patch: Patch, *, rehearse: bool = True
-    ) -> JSONObject:
-        """Ask what would become of the object; ``live`` itself when that is nothing new."""
+    ) -> Patched:
+        """Ask what would become of the object."""
         _ = rehearse  # there is nothing else here
         if not patch.body:
-            return live
+            return Patched(live, changed=False)
         patched = await self.patch(desired, patch)
-        return live if is_same(desired, patched, live) else patched
+        same = is_same(desired, patched, live)
+        return Patched(live if same else patched, changed=not same)

@@ -16,6 +16,19 @@ APPLY_PATCH = "application/apply-patch+yaml"  # JSON is YAML
 
 
 @dataclass(frozen=True, slots=True)
+class Patched:
+    """What came of a patch: the object as it now is, and whether anything that matters changed.
+
+    ``in_vain`` is whether the patch was made all the same: defaults or admission turned it into
+    what was there, at most with other managedFields.
+    """
+
+    live: JSONObject
+    changed: bool
+    in_vain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Requests:
     """Reads and writes of single objects. Raises KubeErrors.
 
@@ -53,20 +66,20 @@ class Requests:
 
     async def patch_if_it_matters(
         self, desired: Desired, live: JSONObject, patch: Patch, *, rehearse: bool = True
-    ) -> JSONObject:
-        """Send a patch unless the server says that nothing would change; return the object.
+    ) -> Patched:
+        """Send a patch unless the server says that nothing would change.
 
         The dry-run counts defaults and admission in: what they make equal is no difference.
         Without ``rehearse`` there is none, and the patch itself tells.
-        The object itself (``is live``) is returned when nothing was written.
         """
-        if not patch.body:
-            return live
-        if rehearse and await self._changes_nothing(desired, live, patch):
-            return live
+        if not patch.body or (rehearse and await self._changes_nothing(desired, live, patch)):
+            return Patched(live, changed=False)
         patched = await self.patch(desired, patch)
         before, after = live["metadata"], patched["metadata"]
-        return live if before["resourceVersion"] == after["resourceVersion"] else patched
+        if before["resourceVersion"] == after["resourceVersion"]:
+            return Patched(live, changed=False, in_vain=True)
+        in_vain = is_same(desired, patched, live)
+        return Patched(patched, changed=not in_vain, in_vain=in_vain)
 
     async def _changes_nothing(self, desired: Desired, live: JSONObject, patch: Patch) -> bool:
         if not self.server_dry_run:

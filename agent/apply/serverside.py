@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from agent.apply.desired import Desired
-from agent.apply.requests import APPLY_PATCH, Requests, guarded, metadata_patch
+from agent.apply.requests import APPLY_PATCH, Patched, Requests, guarded, metadata_patch
 from agent.kube.client import FIELD_MANAGER
 from agent.manifest import marks
 from agent.manifest.keys import JSONObject
@@ -32,18 +32,18 @@ async def apply(
     marked: JSONObject,
     *,
     free: bool,
-) -> JSONObject:
+) -> Patched:
     """Bring a live object in step with ``marked`` (which carries no last-applied annotation).
 
-    Unless ``free`` it must still be as it was judged when it is written.
-    Returns ``live`` itself when there was nothing to do. Raises KubeErrors.
+    Unless ``free`` it must still be as it was judged when it is written. Raises KubeErrors.
     """
     current = await _leave_annotation(requests, desired, live, marked, free=free)
     current = await _take_over_fields(requests, desired, current)
     patch = Patch(APPLY_PATCH, marked)
     if not free:
         patch = guarded(patch, current)
-    return await requests.patch_if_it_matters(desired, current, patch)
+    applied = await requests.patch_if_it_matters(desired, current, patch)
+    return Patched(applied.live, changed=applied.changed or current is not live)
 
 
 async def _leave_annotation(
@@ -68,7 +68,7 @@ async def _leave_annotation(
         patch = Patch(patch.content_type, body)
     if patch.body and not free:
         patch = guarded(patch, live)
-    return await requests.patch_if_it_matters(desired, live, patch)
+    return (await requests.patch_if_it_matters(desired, live, patch)).live
 
 
 async def _take_over_fields(requests: Requests, desired: Desired, live: JSONObject) -> JSONObject:

@@ -31,7 +31,8 @@ class Outcome:
     ``changed`` are JSON pointers to the fields that an update changed, ``writer`` is who else had
     written them. ``retry_in`` are the seconds after which a failed object is to be tried again,
     None where that is up to the queue. ``raced`` is whether somebody may have written between what
-    was judged and what was written, so that ``live`` may be out of step.
+    was judged and what was written, so that ``live`` may be out of step; ``in_vain`` whether a
+    patch was made that changed nothing, so that the next one is to be rehearsed.
     """
 
     key: ObjectKey
@@ -43,6 +44,7 @@ class Outcome:
     writer: Writer | None = None
     retry_in: float | None = None
     raced: bool = False
+    in_vain: bool = False
 
     @property
     def wrote(self) -> bool:

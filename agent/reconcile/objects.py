@@ -206,7 +206,9 @@ class ObjectReconciler:
             self.verdicts.drop(desired.key)
             self.on_stale(desired.key)
             return
-        verdict = self.verdicts.put(digest, outcome.live, note=outcome.reason)
+        verdict = self.verdicts.put(
+            digest, outcome.live, note=outcome.reason, in_vain=outcome.in_vain
+        )
         # An edit may have come between our write and its answer; its event found no verdict.
         record = self._known(desired)
         if record is not None and not verdict.covers(verdict.desired, record):

@@ -30,12 +30,17 @@ _LONG_AGO = -1e9
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """A desired object's digest, the live object it is in step with, and when that was seen."""
+    """A desired object's digest, the live object it is in step with, and when that was seen.
+
+    ``in_vain`` is whether a patch of it once changed nothing, as the server made of it what was
+    there (Outcome.in_vain).
+    """
 
     desired: bytes
     live: Record
     note: str  # how it was brought in step, when that is worth telling
     seen_at: float  # on the monotonic clock; a verdict from disk is _LONG_AGO
+    in_vain: bool = False
 
     def covers(self, desired: bytes, live: Record) -> bool:
         """True when nothing that matters changed since."""
@@ -47,8 +52,12 @@ class Verdict(msgspec.Struct, frozen=True):
         )
 
     def accepted(self, desired: bytes) -> str:
-        """Return the UID of the object for which the server took this manifest, "" for another."""
-        return self.live.uid if self.desired == desired else ""
+        """Return the UID of the object for which the server took this manifest as it is, or ""."""
+        return self.live.uid if self.desired == desired and not self.in_vain else ""
+
+    def is_about(self, desired: bytes, uid: str) -> bool:
+        """True when this very manifest was judged, and this very object."""
+        return (self.desired, self.live.uid) == (desired, uid)
 
     def is_of(self, live: Record) -> bool:
         """True when this is the object that was judged, at most its status being another."""
@@ -90,9 +99,16 @@ class Verdicts:
         """Return the verdict on an object, None when there is none."""
         return self._verdicts.get(key)
 
-    def put(self, desired: bytes, live: Record, *, note: str = "") -> Verdict:
-        """Remember that ``live`` is what the desired object of this digest asks for."""
-        verdict = Verdict(desired, live, note, time.monotonic())
+    def put(
+        self, desired: bytes, live: Record, *, note: str = "", in_vain: bool = False
+    ) -> Verdict:
+        """Remember that ``live`` is what the desired object of this digest asks for.
+
+        What was once ``in_vain`` is so until the manifest or the object is another.
+        """
+        if before := self._verdicts.get(live.key):
+            in_vain = in_vain or (before.in_vain and before.is_about(desired, live.uid))
+        verdict = Verdict(desired, live, note, time.monotonic(), in_vain)
         self._verdicts[live.key] = verdict
         self._saved = False
         return verdict

@@ -91,6 +91,27 @@ async def test_an_edit_in_the_midst_of_a_commits_update_is_put_back(
     assert next(remaining, None) is None
 
 
+async def test_what_the_server_writes_in_its_own_way_is_patched_in_vain_only_once(
+    world: World,
+) -> None:
+    own_way = f"{DEPLOYMENT}        resources: {{requests: {{cpu: 1000m}}}}\n"
+    world.commit({"web.yaml": own_way})
+    async with world.running():
+        await in_step(world)
+        mark = world.control_plane.mark()
+
+        async def labelled(team: str, *, requests: int) -> None:
+            await world.do("label", "deployment", "web", f"team={team}", "--overwrite")
+            await eventually(lambda: len(costs(world, mark, "web")) == requests)
+
+        await labelled("red", requests=1)
+        await labelled("green", requests=2)
+        await labelled("blue", requests=3)
+        assert costs(world, mark, "web") == [*REPAIR, *UPDATE[:1], *UPDATE[:1]]
+        await world.do("set", "image", "deployment/web", "*=edited:1")
+        await eventually(lambda: costs(world, mark, "web")[3:] == UPDATE)
+
+
 async def test_an_unmanaged_field_is_kept_without_a_request(world: World) -> None:
     world.commit({"web.yaml": DEPLOYMENT})
     async with world.running():

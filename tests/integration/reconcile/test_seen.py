@@ -165,6 +165,32 @@ async def test_what_changed_since_it_was_seen_is_read_and_judged_again(bench: Wo
 
 
 @dataclass(frozen=True, slots=True)
+class Nameless(Requests):
+    """An aggregated API server that gives its objects no UID, or an empty one."""
+
+    uid: dict[str, str]
+
+    async def live(self, desired: Desired) -> dict[str, Any] | None:
+        found = await Requests.live(self, desired)
+        if found:
+            del found["metadata"]["uid"]
+            found["metadata"] |= self.uid
+        return found
+
+
+@pytest.mark.parametrize("uid", [{}, {"uid": ""}], ids=["none", "empty"])
+async def test_an_object_without_a_uid_is_updated_and_that_is_rehearsed(
+    bench: Workbench, uid: dict[str, str]
+) -> None:
+    bench.edit({"data": {"x": "edited"}})
+    own = bench.applier.requests
+    applier = replace(bench.applier, requests=Nameless(own.client, own.server_dry_run, uid=uid))
+    mark = bench.plane.mark()
+    assert (await applier.apply(bench.desired)).action is Action.UPDATE
+    assert bench.costs(mark) == [("get", "", 200), DRY, WET]
+
+
+@dataclass(frozen=True, slots=True)
 class Raced(Requests):
     """Somebody writes right after each read, so many times."""
 

@@ -49,6 +49,20 @@ async def test_a_manifest_is_accepted_for_the_one_object_that_it_was_tried_on(
     assert verdict.accepted(b"another") == ""
 
 
+async def test_a_manifest_once_patched_in_vain_is_not_accepted_until_it_or_the_object_is_another(
+    tmp_path: Path,
+) -> None:
+    verdicts = Verdicts(tmp_path / "v")
+    assert verdicts.put(DESIRED, LIVE, in_vain=True).accepted(DESIRED) == ""
+    assert verdicts.put(DESIRED, replace(LIVE, digest=b"edited")).accepted(DESIRED) == ""
+    await verdicts.save()
+    later = Verdicts(tmp_path / "v")
+    await later.load()
+    assert later.put(DESIRED, LIVE).accepted(DESIRED) == ""
+    assert later.put(b"another", LIVE).accepted(b"another") == "uid-1"
+    assert verdicts.put(DESIRED, replace(LIVE, uid="uid-2")).accepted(DESIRED) == "uid-2"
+
+
 async def test_an_older_object_is_news_once_the_watch_must_have_caught_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
