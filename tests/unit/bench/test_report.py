@@ -88,4 +88,4 @@ def test_the_page_has_medians_and_ratios_within_the_run() -> None:
     assert "| cold, 1,010 objects | <= 2.0 x the floor | 2.00 x | yes |" in page
     assert page.startswith("# Performance\n")
     assert "<!-- tables -->" not in page
-    assert page.endswith("65.1 MB after.\n")
+    assert page.endswith(ABOUT.read_text().splitlines()[-1] + "\n")
