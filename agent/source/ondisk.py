@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -16,6 +17,7 @@ import msgspec
 from agent.source import records
 from agent.source.contents import Contents, Wanted
 from agent.source.errors import MirrorDamaged, RulesRefused
+from agent.source.pool import WorkerCrashed
 from agent.source.protocol import Answer, Done, Failure, OnMirror
 from agent.source.records import Found, Record, Records
 from agent.source.signatures.signed import Candidate
@@ -34,7 +36,8 @@ class OnDisk:
     """The mirror at ``path``, which need not exist.
 
     Who changes it holds its lock (``Fetcher.lock``). All raise OSError for what is the machine's
-    fault, MirrorDamaged for what is the mirror's, and WorkerDied.
+    fault, MirrorDamaged for what is the mirror's, a worker that crashes over it included, and
+    WorkerDied.
     """
 
     def __init__(self, path: Path, ask: Ask) -> None:
@@ -55,7 +58,13 @@ class OnDisk:
         await self._call("discard", None)
 
     async def replace(self) -> None:
-        """Put the mirror built ``beside`` in this one's place; what is whole here moves there."""
+        """Put the mirror built ``beside`` in this one's place; what is whole here moves there.
+
+        Each revision is a call of its own: what crashes over one loses no other.
+        """
+        for file in await asyncio.to_thread(self.records.files):
+            with suppress(MirrorDamaged):
+                await self._call("carry_over", None, track=file.stem)
         await self._call("replace", None)
 
     async def holds(self, commit: str, tag: str) -> bool:
@@ -118,6 +127,8 @@ class OnDisk:
             answer = await self._ask(OnMirror(str(self.path), method, arguments))
         except TimeoutError:
             raise OSError(f"{self.path}: the disk does not answer") from None
+        except WorkerCrashed as crash:
+            raise MirrorDamaged(f"{self.path}: {crash}") from crash
         if isinstance(answer, Done):
             return msgspec.json.decode(answer.result, type=returns)
         if not isinstance(answer, Failure):

@@ -44,10 +44,22 @@ _INHERITED: Final = (
 _HOMEDIR: Final = "lightkeeper-git-worker-"
 
 
+_CRASHES: Final = frozenset(
+    {signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL}
+)
+
+
 class WorkerDied(AgentError):
     """A worker ended, or talked nonsense, in the middle of a call."""
 
     retryable = True
+
+
+class WorkerCrashed(WorkerDied):
+    """A worker ended by a fault of its own in the middle of a call: libgit2 read what is no good.
+
+    libgit2 believes much of what it maps from disk: a wrong offset in a pack's index can do it.
+    """
 
 
 def worker_command() -> list[str]:
@@ -126,8 +138,7 @@ class _Worker:
             await self.process.stdin.drain()
             line = await self.process.stdout.readline()
             if not line:
-                code = await self.process.wait()
-                raise WorkerDied(f"the git worker ended in the middle of a call (exit code {code})")
+                raise _how_it_died(await self.process.wait())
             return protocol.decode_answer(line)
         except (OSError, ValueError, msgspec.DecodeError) as error:
             raise WorkerDied(f"the git worker cannot be talked to: {error}") from None
@@ -199,7 +210,8 @@ class WorkerPool:
         """Ask a worker; whatever it does, return or raise within ``seconds`` and half a second.
 
         What is ``local`` talks to no server, so calls that hang at servers do not keep it waiting.
-        Raises TimeoutError (the worker is then dead) and WorkerDied.
+        Raises TimeoutError (the worker is then dead), WorkerDied, and WorkerCrashed when a new
+        worker did.
         """
         async with asyncio.timeout(seconds), self._local_slots if local else self._slots:
             worker, is_new = await self._take()
@@ -298,3 +310,11 @@ class WorkerPool:
 
 def _is_dead(worker: _Worker) -> bool:
     return worker.process.returncode is not None
+
+
+def _how_it_died(code: int) -> WorkerDied:
+    """Return the error for an exit code, as the event loop gives it: negative for a signal."""
+    if -code in _CRASHES:
+        name = signal.Signals(-code).name
+        return WorkerCrashed(f"the git worker crashed in the middle of a call ({name})")
+    return WorkerDied(f"the git worker ended in the middle of a call (exit code {code})")

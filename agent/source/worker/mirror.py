@@ -110,11 +110,9 @@ class Mirror:
     def replace(self) -> None:
         """Put the mirror built ``beside`` in this one's place.
 
-        What else is whole here moves there first. At each moment one of the two is there, or is put
-        there when it is asked for next.
+        At each moment one of the two is there, or is put there when it is asked for next.
         """
         fresh = Mirror(beside(self.path))
-        fresh.take_over(self)
         durable.sync_tree(fresh.path)
         durable.rename(fresh.path, whole(self.path))
         doomed = self._moved_away()
@@ -123,21 +121,18 @@ class Mirror:
         durable.sync(self.path.parent)
         shutil.rmtree(doomed, ignore_errors=True)
 
-    def take_over(self, other: Mirror) -> None:
-        """Copy last good revisions that are not known here, as far as they are whole in ``other``.
+    def carry_over(self, track: str) -> None:
+        """Copy a track's last good revision to the mirror ``beside``, unless one is known there.
 
-        Raises OSError when the machine cannot; damage there only means that there is less to take.
+        Raises OSError, and MirrorDamaged when it is not whole here.
         """
-        for file in other._records.files():
-            track = file.stem
-            if self._records.file(track).exists():
-                continue
-            with suppress(MirrorDamaged):
-                record = other._records.recall(track)
-                if record is not None:
-                    other.copy(record, self)
-                    self.remember(track, record)
-                    self._records.answered(track, other._records.last_answer(track) or 0)
+        fresh = Mirror(beside(self.path))
+        record = self._records.recall(track)
+        if record is None or fresh._records.file(track).exists():
+            return
+        self.copy(record, fresh)
+        fresh.remember(track, record)
+        fresh._records.answered(track, self._records.last_answer(track) or 0)
 
     def copy(self, record: Record, other: Mirror) -> None:
         """Copy a revision with its tags and no history; raise MirrorDamaged if it is not whole."""

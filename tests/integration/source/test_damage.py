@@ -165,6 +165,51 @@ async def test_a_mirror_with_a_damaged_file_is_not_sound(
     assert not await source._mirror.is_sound()
 
 
+@pytest.mark.parametrize("offset", [0x1000_0000, 0x7FFF_FFFF, 12])
+async def test_an_index_that_kills_whoever_follows_it_is_rebuilt_and_costs_no_other_track(
+    https: Remote, track: Track, state_dir: Path, offset: int
+) -> None:
+    """libgit2 believes an index's offsets: the first of these is a segmentation fault there."""
+    https.upstream.commit({**FILES, "other/o.yaml": "o"})
+    await track(https, sub_path="other").poll()
+    whole = next(mirror_of(state_dir).rglob("*.idx"))
+    https.upstream.commit({"deploy/0.yaml": "newer"})
+    await track(https).poll()
+    [doomed] = [file for file in mirror_of(state_dir).rglob("*.idx") if file != whole]
+    _lead_astray(doomed, offset)
+    source = track(https)
+    snapshot = await source.poll()
+    assert snapshot.error is None
+    assert snapshot.may_prune
+    assert await contents(source, snapshot) == {**FILES, "deploy/0.yaml": "newer"}
+    kept = await track(https, sub_path="other").last_good()
+    assert kept is not None
+    assert await source._mirror.is_sound()
+
+
+async def test_with_git_away_a_mirror_that_kills_its_reader_is_told_as_damaged(
+    local: Remote, track: Track, state_dir: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _two_tracks(local, track, state_dir)
+    for index in mirror_of(state_dir).rglob("*.idx"):
+        _lead_astray(index, 0x1000_0000)
+    local.upstream.path.rename(tmp_path / "away.git")
+    snapshot = await track(local).poll()
+    assert snapshot.trust is Trust.UNREADABLE
+    assert snapshot.files == ()
+    assert "the git worker crashed in the middle of a call (SIGSEGV)" in caplog.text
+
+
+def _lead_astray(index: Path, offset: int) -> None:
+    """Have all objects of a pack be at one place; the format is gitformat-pack's, version 2."""
+    content = bytearray(index.read_bytes())
+    count = int.from_bytes(content[8 + 255 * 4 : 8 + 256 * 4], "big")
+    start = 8 + 256 * 4 + count * (20 + 4)
+    content[start : start + 4 * count] = offset.to_bytes(4, "big") * count
+    index.chmod(0o644)
+    index.write_bytes(content)
+
+
 async def test_a_rebuilt_mirror_that_was_not_put_in_place_yet_is_found(
     local: Remote, track: Track, state_dir: Path, tmp_path: Path
 ) -> None:
