@@ -39,13 +39,13 @@ from agent.manifest.keys import JSONObject
 from agent.metrics import Metrics
 from agent.plan.ownership import Record, project
 from agent.reconcile.building import TrackBuilder
-from agent.reconcile.candidates import candidates
-from agent.reconcile.gauges import Gauges
 from agent.reconcile.health import Health
-from agent.reconcile.leadership import Elector
+from agent.reconcile.leadership.candidates import candidates
+from agent.reconcile.leadership.elector import Elector
+from agent.reconcile.reports.gauges import Gauges
+from agent.reconcile.reports.status import TrackStatus
 from agent.reconcile.signals import SignalWatch
 from agent.reconcile.sources import SecretLookup, Sources
-from agent.reconcile.status import TrackStatus
 from agent.reconcile.steering import Steering
 from agent.reconcile.terms import Terms, stand_by
 from agent.serve.server import serving

@@ -2,8 +2,8 @@
 
 Names are those that dashboards and alerts of the field already ask for: Faros' (faros.md section
 12, with its faults mended), controller-runtime's and client-go's for the loops, Flux's for its
-public dashboard, and ``lightkeeper_`` for what is ours. What *is* (a track's state, an object's)
-is not kept here but read when Prometheus asks, see ``reconcile.gauges``; what *happened* is.
+public dashboard, and ``lightkeeper_`` for what is ours. What *happened* is kept here; what *is* (a
+track's state, an object's) is read when Prometheus asks, see ``reconcile.reports.gauges``.
 
 Bottom layer: knows nothing of tracks but their names. No global registry: one ``Metrics`` an agent.
 """

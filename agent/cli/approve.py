@@ -16,7 +16,7 @@ from agent.errors import AgentError
 
 if TYPE_CHECKING:
     from agent.config.model import Config, Track
-    from agent.reconcile.status import TrackStatus
+    from agent.reconcile.reports.status import TrackStatus
 
 
 class NotApproved(AgentError):

@@ -22,8 +22,8 @@ from agent.kube import auth, pod
 from agent.kube.client import Client
 from agent.kube.errors import Forbidden
 from agent.kube.transport import Transport
-from agent.reconcile import status
-from agent.reconcile.status import TrackStatus
+from agent.reconcile.reports import status
+from agent.reconcile.reports.status import TrackStatus
 
 T = TypeVar("T")
 

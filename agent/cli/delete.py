@@ -20,8 +20,8 @@ from agent.errors import AgentError
 if TYPE_CHECKING:
     from agent.apply.inventory import Contents, Inventory
     from agent.config.model import Config
-    from agent.reconcile.pruning import Owned
-    from agent.reconcile.removal import Removal
+    from agent.reconcile.passes.pruning import Owned
+    from agent.reconcile.passes.removal import Removal
 
 DONE, LEFT = 0, 1
 
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 async def _end(config: Config, args: argparse.Namespace) -> Result:
     """Carry the whole thing through."""
     from agent.cli import cluster
-    from agent.reconcile.removal import removing
+    from agent.reconcile.passes.removal import removing
 
     async with cluster.connected(config) as there:
         inventory = there.inventory(args.track)
@@ -124,7 +124,7 @@ async def _all(removal: Removal, contents: Contents) -> Owned:
 
 
 def _choose(owned: Owned, *, everything: bool) -> tuple[Owned, Result]:
-    from agent.reconcile.removal import is_protected
+    from agent.reconcile.passes.removal import is_protected
 
     kept = [] if everything else [r for _, r in owned.records if is_protected(r)]
     chosen = tuple(item for item in owned.records if item[1] not in kept)
@@ -156,7 +156,7 @@ async def _suspend(inventory: Inventory) -> bool:
     import asyncio
 
     from agent.cli import cluster
-    from agent.reconcile import status
+    from agent.reconcile.reports import status
 
     by = f"{cluster.since()}, to be deleted"
     await inventory.suspend(by)

@@ -16,7 +16,7 @@ from agent.errors import AgentError
 
 if TYPE_CHECKING:
     from agent.config.model import Config, Track
-    from agent.reconcile.rehearsal import Rehearsed
+    from agent.reconcile.inquiry.rehearsal import Rehearsed
 
 NO_DIFFERENCES, DIFFERENCES, ERRORS = 0, 1, 2
 """Exit codes, as of ``kubectl diff``."""
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
 
 async def _rehearse(config: Config, tracks: list[Track]) -> list[Rehearsed]:
     from agent.cli import cluster
-    from agent.reconcile.rehearsal import rehearsing
+    from agent.reconcile.inquiry.rehearsal import rehearsing
 
     async with (
         cluster.connected(config, dry_run=True) as there,

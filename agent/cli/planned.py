@@ -16,7 +16,7 @@ from typing import Any
 from agent.cli import output
 from agent.plan.change import Action
 from agent.plan.unified import unified
-from agent.reconcile.rehearsal import Change, Rehearsed
+from agent.reconcile.inquiry.rehearsal import Change, Rehearsed
 
 _SIGNS = {
     Action.CREATE: ("+", "create", "green"),

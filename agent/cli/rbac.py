@@ -89,7 +89,7 @@ def survey(config: Config, kinds: Iterable[str], *, account: str | None = None) 
 def account_of(config: Config, namespace: str, *, account: str | None = None) -> Agent:
     """Return whose rights they are, with the state in this namespace."""
     from agent.plan.rights import Agent, named_secrets
-    from agent.reconcile.candidates import leases
+    from agent.reconcile.leadership.candidates import leases
 
     settings, election = config.agent, config.leader_election
     return Agent(
@@ -105,8 +105,8 @@ def account_of(config: Config, namespace: str, *, account: str | None = None) ->
 
 async def _survey(config: Config, kinds: list[str], *, account: str | None) -> Survey:
     from agent.cli import cluster
-    from agent.reconcile.needs import Surveyor
-    from agent.reconcile.rehearsal import rehearsing
+    from agent.reconcile.inquiry.needs import Surveyor
+    from agent.reconcile.inquiry.rehearsal import rehearsing
 
     async with (
         cluster.connected(config, dry_run=True) as there,

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import to_builtins
 
 from agent.cli import output
-from agent.reconcile.status import COLLECTED, FETCHED, TrackStatus
+from agent.reconcile.reports.status import COLLECTED, FETCHED, TrackStatus
 
 HEADER = ("track", "ready", "revision", "source", "in sync", "applied", "discovered", "held",
           "suspended", "age")  # fmt: skip

@@ -17,7 +17,7 @@ from agent.cli import options, output
 
 if TYPE_CHECKING:
     from agent.config.model import Config
-    from agent.reconcile.status import TrackStatus
+    from agent.reconcile.reports.status import TrackStatus
 
 NOT_IN_SYNC = 1
 

@@ -14,7 +14,7 @@ from agent.cli import options, output
 if TYPE_CHECKING:
     from agent.cli.cluster import Cluster
     from agent.config.model import Config
-    from agent.reconcile.status import TrackStatus
+    from agent.reconcile.reports.status import TrackStatus
 
 NOT_READY = 1
 
@@ -74,8 +74,8 @@ async def read(there: Cluster, config: Config, names: list[str]) -> list[TrackSt
     from msgspec.structs import replace
 
     from agent.cli.cluster import track_of
-    from agent.reconcile import status
-    from agent.reconcile.status import TrackStatus
+    from agent.reconcile.reports import status
+    from agent.reconcile.reports.status import TrackStatus
 
     repositories = {track.name: track.repository for track in config.tracks}
     wanted = list(dict.fromkeys(names)) or sorted({*repositories, *await there.tracks()})

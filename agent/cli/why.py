@@ -17,7 +17,7 @@ from agent.cli import options, output
 
 if TYPE_CHECKING:
     from agent.config.model import Config
-    from agent.reconcile.inquiry import Answer, Field
+    from agent.reconcile.inquiry.why import Answer, Field
 
 IN_SYNC, NOT_IN_SYNC = 0, 1
 
@@ -64,8 +64,8 @@ def run(args: argparse.Namespace) -> int:
 
 async def _ask(config: Config, kind: str, name: str, namespace: str) -> Answer:
     from agent.cli import cluster
-    from agent.reconcile.inquiry import Inquiry
-    from agent.reconcile.rehearsal import rehearsing
+    from agent.reconcile.inquiry.rehearsal import rehearsing
+    from agent.reconcile.inquiry.why import Inquiry
 
     async with (
         cluster.connected(config, dry_run=True) as there,

@@ -20,15 +20,15 @@ from agent.manifest.keys import ObjectKey
 from agent.metrics import Metrics
 from agent.plan.decide import Policy
 from agent.plan.ownership import Record
-from agent.reconcile.events import Reporter
-from agent.reconcile.measures import Labels, Measures
-from agent.reconcile.objects import ObjectReconciler
-from agent.reconcile.pruning import Pruner
+from agent.reconcile.passes.objects import ObjectReconciler
+from agent.reconcile.passes.pruning import Pruner
+from agent.reconcile.passes.staging import Stager
+from agent.reconcile.passes.track import Parts, Track
+from agent.reconcile.passes.verdicts import Verdicts
+from agent.reconcile.reports.events import Reporter
+from agent.reconcile.reports.measures import Labels, Measures
 from agent.reconcile.signals import SignalWatch, Suspension
 from agent.reconcile.sources import Sources
-from agent.reconcile.staging import Stager
-from agent.reconcile.track import Parts, Track
-from agent.reconcile.verdicts import Verdicts
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from agent.aio.pulse import Pulse
 from agent.kube.informers import Informers
 from agent.kube.reflector import State
 from agent.plan.ownership import Record
-from agent.reconcile.leadership import Elector
+from agent.reconcile.leadership.elector import Elector
 from agent.reconcile.loops import TrackLoop
 from agent.reconcile.terms import Terms
 from agent.source.snapshot import Trust

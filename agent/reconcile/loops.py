@@ -22,8 +22,8 @@ from agent.manifest.keys import JSONObject, ObjectKey
 from agent.metrics import OBJECTS, Metrics
 from agent.plan.change import Outcome
 from agent.plan.ownership import Record
+from agent.reconcile.passes.track import Track
 from agent.reconcile.sightings import Sightings
-from agent.reconcile.track import Track
 
 WORKERS = 32
 """Objects repaired at once."""

@@ -31,10 +31,10 @@ from agent.metrics import Metrics
 from agent.plan.ownership import Record
 from agent.reconcile.building import TrackBuilder
 from agent.reconcile.loops import JITTER, Key, Loops
+from agent.reconcile.passes.track import Track
+from agent.reconcile.reports.status import TrackStatus
 from agent.reconcile.signals import SignalWatch
 from agent.reconcile.sources import Sources
-from agent.reconcile.status import TrackStatus
-from agent.reconcile.track import Track
 
 logger = logging.getLogger(__name__)
 

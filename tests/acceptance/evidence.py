@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from agent.reconcile.status import Condition, TrackStatus
+from agent.reconcile.reports.status import Condition, TrackStatus
 from tests.eventually import eventually
 from tests.integration.reconcile.conftest import World
 

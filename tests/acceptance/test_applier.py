@@ -17,7 +17,7 @@ from agent.manifest.load import load_file
 from agent.plan.change import Action
 from agent.plan.merge import JSON_MERGE_PATCH, Patch
 from agent.plan.ownership import Owner, applyset_id, project
-from agent.reconcile.status import UP_TO_DATE
+from agent.reconcile.reports.status import UP_TO_DATE
 from tests.acceptance.evidence import identity, messages, verdict
 from tests.acceptance.manifests import NGINX
 from tests.eventually import eventually

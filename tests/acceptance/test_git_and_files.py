@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.reconcile.status import FETCHED, PARSED
+from agent.reconcile.reports.status import FETCHED, PARSED
 from agent.source.errors import CredentialsError
 from agent.source.git import GitSource
 from agent.source.login.credentials import CredentialKind, Credentials, basic_auth, for_url, ssh_key

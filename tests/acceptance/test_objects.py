@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from agent.manifest import marks
-from agent.reconcile.status import PARSED, UP_TO_DATE
+from agent.reconcile.reports.status import PARSED, UP_TO_DATE
 from tests.acceptance.evidence import (
     collect_garbage,
     condition,

@@ -11,7 +11,7 @@ import pytest
 
 from agent import app
 from agent.manifest import marks
-from agent.reconcile.status import UP_TO_DATE, TrackStatus
+from agent.reconcile.reports.status import UP_TO_DATE, TrackStatus
 from tests.acceptance.evidence import events, identity, live, messages, owner, reached, verdict
 from tests.acceptance.manifests import NGINX, cluster_role, role
 from tests.acceptance.scopes import scope_line, set_scope

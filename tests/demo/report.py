@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agent.reconcile.status import TrackStatus
+from agent.reconcile.reports.status import TrackStatus
 from tests.demo.steps import Timed
 
 _WIDTH = 9

@@ -10,8 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from agent.reconcile import status
-from agent.reconcile.status import TrackStatus
+from agent.reconcile.reports import status
+from agent.reconcile.reports.status import TrackStatus
 from tests.demo.failure import DemoError
 from tests.demo.stage import Stage
 from tests.demo.watch import DEADLINE, Sight, Watch, back_to, other_than

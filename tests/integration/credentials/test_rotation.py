@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.reconcile.status import FETCHED
+from agent.reconcile.reports.status import FETCHED
 from agent.source.git import GitSource
 from agent.source.snapshot import Trust
 from tests.acceptance.evidence import condition

@@ -17,7 +17,7 @@ from agent import app
 from agent.config.live import LiveConfig
 from agent.config.load import load
 from agent.config.model import Config
-from agent.reconcile.status import TrackStatus
+from agent.reconcile.reports.status import TrackStatus
 from tests.controlplane.audit import Request
 from tests.controlplane.kubectl import Kubectl
 from tests.controlplane.server import ControlPlane

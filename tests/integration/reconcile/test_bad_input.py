@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from agent.reconcile.status import COLLECTED, FETCHED, PARSED, UP_TO_DATE, TrackStatus
+from agent.reconcile.reports.status import COLLECTED, FETCHED, PARSED, UP_TO_DATE, TrackStatus
 from tests.integration.reconcile.conftest import World
 from tests.integration.reconcile.manifests import DEPLOYMENT, config_map
 

@@ -104,7 +104,7 @@ async def in_data(world: World, name: str, wanted: dict[str, str]) -> bool:
 async def test_a_fight_is_over_when_the_other_stops(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("agent.reconcile.fights.FIRST", 2.0)
+    monkeypatch.setattr("agent.reconcile.passes.fights.FIRST", 2.0)
     world.commit({"a.yaml": config_map("a", x="git")})
     async with world.running():
         await in_step(world)

@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from agent.reconcile.status import COLLECTED, FETCHED, TrackStatus
+from agent.reconcile.reports.status import COLLECTED, FETCHED, TrackStatus
 from tests.eventually import eventually
 from tests.integration.reconcile.conftest import World
 from tests.integration.reconcile.manifests import config_map

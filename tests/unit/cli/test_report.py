@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from agent.cli import output, report
-from agent.reconcile.status import Condition, TrackStatus
+from agent.reconcile.reports.status import Condition, TrackStatus
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 CONDITIONS = [

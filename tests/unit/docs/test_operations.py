@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from agent.metrics import Metrics
-from agent.reconcile.gauges import Gauges
+from agent.reconcile.reports.gauges import Gauges
 from tests.unit.docs.pages import ROOT, headings
 
 PAGE = ROOT / "docs" / "operations.md"

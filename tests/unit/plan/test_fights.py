@@ -14,7 +14,7 @@ from agent.config.pointers import Pointer
 from agent.manifest import marks
 from agent.manifest.keys import ObjectKey
 from agent.plan.fights import TIMES, WINDOW, PutBack, Writer, contested, describe, last_writer, rule
-from agent.reconcile.status import MESSAGE_LIMIT
+from agent.reconcile.reports.status import MESSAGE_LIMIT
 from tests.unit.config.files import TRACK, loaded
 
 KEY = ObjectKey("apps", "Deployment", "shop", "web")

@@ -20,7 +20,7 @@ from typing import Any
 from agent.kube.errors import Conflict, TransportError
 from agent.kube.fence import LeaseFence, LostLease
 from agent.kube.lease import LeaseLock, Record, Stored
-from agent.reconcile.leadership import Elector, Timing
+from agent.reconcile.leadership.elector import Elector, Timing
 
 TIMING = Timing(lease_duration=15.0, renew_deadline=10.0, retry_period=2.0)
 

@@ -8,7 +8,7 @@ import pytest
 
 from agent.manifest.keys import ObjectKey
 from agent.plan.fights import TIMES, WINDOW, Writer
-from agent.reconcile.fights import FIRST, LIMIT, LONGEST, Fight, Fights
+from agent.reconcile.passes.fights import FIRST, LIMIT, LONGEST, Fight, Fights
 
 KEY = ObjectKey("", "ConfigMap", "shop", "a")
 GIT, OTHER = b"git", b"another commit"

@@ -11,10 +11,10 @@ from prometheus_client import CollectorRegistry
 from agent.manifest.keys import ObjectKey
 from agent.metrics import Metrics
 from agent.plan.change import Action, Outcome
-from agent.reconcile import gauges
-from agent.reconcile.gauges import Gauges
-from agent.reconcile.measures import Labels, Measures
-from agent.reconcile.status import Condition, TrackStatus
+from agent.reconcile.reports import gauges
+from agent.reconcile.reports.gauges import Gauges
+from agent.reconcile.reports.measures import Labels, Measures
+from agent.reconcile.reports.status import Condition, TrackStatus
 from agent.source.snapshot import Revision, Snapshot, Trust
 
 CONDITIONS = ("FilesFetched", "FilesParsed", "ChildrenUpToDate", "ChildrenGarbageCollected")

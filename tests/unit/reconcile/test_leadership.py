@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.kube.fence import LeaseFence
-from agent.reconcile.leadership import Elector, Timing
-from agent.reconcile.sharing import Share
+from agent.reconcile.leadership.elector import Elector, Timing
+from agent.reconcile.leadership.sharing import Share
 from tests.unit.reconcile.simulation import TIMING, Replica, Server, SimulatedLock, TimeLoop
 
 END = 200.0  # simulated seconds in which anything may go wrong

@@ -10,7 +10,7 @@ from agent.manifest.keys import GroupVersionKind, ObjectKey
 from agent.manifest.model import Manifest, Origin
 from agent.metrics import Metrics
 from agent.plan.change import Action, Outcome
-from agent.reconcile.measures import Labels, Measures
+from agent.reconcile.reports.measures import Labels, Measures
 from agent.source.snapshot import Revision, Snapshot, Trust
 
 LABELS = Labels(track="shop", namespace="", state_namespace="default", repository="https://h/r")

@@ -10,8 +10,8 @@ import pytest
 from agent.manifest.errors import ManifestError
 from agent.manifest.keys import ObjectKey
 from agent.plan.change import Action, Outcome
-from agent.reconcile import status
-from agent.reconcile.status import Findings, TrackStatus, derive
+from agent.reconcile.reports import status
+from agent.reconcile.reports.status import Findings, TrackStatus, derive
 from agent.source.errors import FetchError, VerificationError
 from agent.source.snapshot import Revision, Snapshot, Trust
 

@@ -10,8 +10,8 @@ import pytest
 
 from agent.manifest.keys import ObjectKey
 from agent.plan.ownership import Record
-from agent.reconcile import verdicts as module
-from agent.reconcile.verdicts import Verdicts
+from agent.reconcile.passes import verdicts as module
+from agent.reconcile.passes.verdicts import Verdicts
 
 pytestmark = pytest.mark.asyncio
 

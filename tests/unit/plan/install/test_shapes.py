@@ -15,7 +15,8 @@ import yaml
 from agent.config.load import load
 from agent.kube import pod as pod_of_ours
 from agent.plan.install.settle import FOLDER, Mode
-from agent.reconcile import leadership, terms
+from agent.reconcile import terms
+from agent.reconcile.leadership import elector
 from tests.unit.plan.install.printing import (
     IN_A_CLUSTER,
     PLAIN,
@@ -283,7 +284,7 @@ def test_an_election_in_the_file_needs_no_flag(tmp_path: Path) -> None:
 @modes
 def test_it_has_the_time_that_its_end_takes(tmp_path: Path, mode: Mode) -> None:
     spec = pod(objects(tmp_path, SETTINGS[mode] + PLAIN, mode))
-    end = terms.DRAIN + terms.RECORD + terms.EVENTS_DRAIN + leadership.RELEASE
+    end = terms.DRAIN + terms.RECORD + terms.EVENTS_DRAIN + elector.RELEASE
     assert spec["terminationGracePeriodSeconds"] >= end + 10
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from agent.plan.install.settle import Mode
 from agent.plan.install.unit import PROGRAM
-from agent.reconcile import leadership, terms
+from agent.reconcile import terms
+from agent.reconcile.leadership import elector
 from tests.unit.plan.install.printing import PLAIN, printed
 
 AWKWARD = f"""
@@ -45,7 +46,7 @@ def test_what_means_something_to_systemd_is_quoted(
 def test_it_has_the_time_that_its_end_takes(tmp_path: Path) -> None:
     found = re.search(r"TimeoutStopSec=(\d+)s", printed(tmp_path, PLAIN, Mode.SYSTEMD))
     assert found
-    end = terms.DRAIN + terms.RECORD + terms.EVENTS_DRAIN + leadership.RELEASE
+    end = terms.DRAIN + terms.RECORD + terms.EVENTS_DRAIN + elector.RELEASE
     assert int(found[1]) >= end + 10
 
 

@@ -19,8 +19,8 @@ from prometheus_client.registry import Collector
 from agent.manifest.keys import ObjectKey
 from agent.metrics import GIT_REPOSITORY, KUSTOMIZATION, OBJECTS, Metrics
 from agent.plan.change import Action, Outcome
-from agent.reconcile.measures import Measures
-from agent.reconcile.status import FETCHED, TrackStatus
+from agent.reconcile.reports.measures import Measures
+from agent.reconcile.reports.status import FETCHED, TrackStatus
 
 OBJECT_SERIES = 5000
 """Objects that get a series of their own. Those out of step come first; the rest is a number."""

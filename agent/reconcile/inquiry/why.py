@@ -29,9 +29,9 @@ from agent.plan.merge import lookup
 from agent.plan.merge.normalise import is_secret
 from agent.plan.ownership import owner_of
 from agent.plan.strategy import UpdateStrategy, strategy_of
-from agent.reconcile import status
-from agent.reconcile.rehearsal import Change, Content, Rehearser
-from agent.reconcile.status import TrackStatus
+from agent.reconcile.inquiry.rehearsal import Change, Content, Rehearser
+from agent.reconcile.reports import status
+from agent.reconcile.reports.status import TrackStatus
 from agent.source.snapshot import Revision
 
 _SHOWN = 80  # characters of a value

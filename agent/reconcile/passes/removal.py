@@ -28,9 +28,9 @@ from agent.plan import guard
 from agent.plan.decide import CLUSTER, Policy
 from agent.plan.leftovers import in_git
 from agent.plan.ownership import Record, project
-from agent.reconcile.events import Reporter
-from agent.reconcile.measures import Labels, Measures
-from agent.reconcile.pruning import CONCURRENCY, Owned, Pruned, Pruner
+from agent.reconcile.passes.pruning import CONCURRENCY, Owned, Pruned, Pruner
+from agent.reconcile.reports.events import Reporter
+from agent.reconcile.reports.measures import Labels, Measures
 
 
 @dataclass(frozen=True, slots=True)

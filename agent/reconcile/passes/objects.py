@@ -23,11 +23,11 @@ from agent.manifest.model import Manifest
 from agent.plan.change import Action, Outcome
 from agent.plan.decide import Policy, reason_to_ignore
 from agent.plan.ownership import Record
-from agent.reconcile.events import Reporter
-from agent.reconcile.fights import Fight, Fights
-from agent.reconcile.measures import Measures
+from agent.reconcile.passes.fights import Fight, Fights
+from agent.reconcile.passes.verdicts import Verdicts
+from agent.reconcile.reports.events import Reporter
+from agent.reconcile.reports.measures import Measures
 from agent.reconcile.signals import Suspension
-from agent.reconcile.verdicts import Verdicts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

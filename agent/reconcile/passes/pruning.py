@@ -22,8 +22,8 @@ from agent.plan.change import Action, Outcome
 from agent.plan.decide import Policy, reason_to_ignore
 from agent.plan.leftovers import InGit, leftovers
 from agent.plan.ownership import Record
-from agent.reconcile.events import Reporter
-from agent.reconcile.measures import Measures
+from agent.reconcile.reports.events import Reporter
+from agent.reconcile.reports.measures import Measures
 from agent.reconcile.signals import Suspension
 
 CONCURRENCY = 16

@@ -36,11 +36,11 @@ from agent.plan import ordering
 from agent.plan.change import Action, Outcome
 from agent.plan.ownership import Record, live_digest, project
 from agent.reconcile.building import TrackBuilder
-from agent.reconcile.loading import Loader
+from agent.reconcile.passes.loading import Loader
+from agent.reconcile.passes.track import Track
+from agent.reconcile.reports.status import Findings
 from agent.reconcile.signals import SignalWatch
 from agent.reconcile.sources import SecretLookup, Sources
-from agent.reconcile.status import Findings
-from agent.reconcile.track import Track
 from agent.source.fetcher import Fetcher
 from agent.source.snapshot import Snapshot
 

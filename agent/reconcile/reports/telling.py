@@ -9,7 +9,7 @@ import logging
 
 from agent import log
 from agent.manifest.collection import Collected
-from agent.reconcile import status
+from agent.reconcile.reports import status
 from agent.source.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)

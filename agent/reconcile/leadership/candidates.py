@@ -9,8 +9,8 @@ from agent.config.model import Track as TrackConfig
 from agent.kube import pod
 from agent.kube.client import Client
 from agent.kube.lease import LeaseLock
-from agent.reconcile.leadership import Elector, Timing
-from agent.reconcile.sharing import Share
+from agent.reconcile.leadership.elector import Elector, Timing
+from agent.reconcile.leadership.sharing import Share
 
 
 def candidates(

@@ -11,7 +11,7 @@ import random
 from collections.abc import Collection, Sequence
 
 from agent.kube.fence import Clock, clock
-from agent.reconcile.leadership import Elector
+from agent.reconcile.leadership.elector import Elector
 
 _LONGEST = 2.0  # retry periods, before jitter, that one who holds everything leaves to others
 

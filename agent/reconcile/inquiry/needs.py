@@ -19,8 +19,8 @@ from agent.plan.decide import Policy, reason_to_ignore
 from agent.plan.merge.values import as_map
 from agent.plan.rights import Need
 from agent.plan.strategy import ANNOTATIONS, UpdateStrategy
-from agent.reconcile.inquiry import UnknownKind
-from agent.reconcile.rehearsal import Rehearser
+from agent.reconcile.inquiry.rehearsal import Rehearser
+from agent.reconcile.inquiry.why import UnknownKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from agent.kube.eventseries import Event
 from agent.manifest.keys import ObjectKey
 from agent.manifest.model import Origin
 from agent.plan.change import Action, Outcome
-from agent.reconcile import status
-from agent.reconcile.status import TrackStatus
+from agent.reconcile.reports import status
+from agent.reconcile.reports.status import TrackStatus
 from agent.source.snapshot import Snapshot
 
 logger = logging.getLogger(__name__)

@@ -30,17 +30,17 @@ from agent.manifest.model import Manifest
 from agent.plan.change import Outcome
 from agent.plan.leftovers import in_git
 from agent.plan.ownership import Record
-from agent.reconcile import status
-from agent.reconcile.events import Reporter
-from agent.reconcile.loading import Loader
-from agent.reconcile.measures import Measures
-from agent.reconcile.objects import ObjectReconciler
-from agent.reconcile.pruning import Pruner
+from agent.reconcile.passes.loading import Loader
+from agent.reconcile.passes.objects import ObjectReconciler
+from agent.reconcile.passes.pruning import Pruner
+from agent.reconcile.passes.staging import Stager
+from agent.reconcile.passes.verdicts import Verdicts
+from agent.reconcile.reports import status
+from agent.reconcile.reports.events import Reporter
+from agent.reconcile.reports.measures import Measures
+from agent.reconcile.reports.status import Findings, TrackStatus
+from agent.reconcile.reports.telling import Teller
 from agent.reconcile.signals import SignalWatch, Suspension
-from agent.reconcile.staging import Stager
-from agent.reconcile.status import Findings, TrackStatus
-from agent.reconcile.telling import Teller
-from agent.reconcile.verdicts import Verdicts
 from agent.source.git import GitSource
 from agent.source.snapshot import Snapshot, Trust
 

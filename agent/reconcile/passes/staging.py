@@ -16,7 +16,7 @@ from agent.manifest.keys import ObjectKey
 from agent.manifest.model import Manifest
 from agent.plan import ordering
 from agent.plan.change import Outcome
-from agent.reconcile.objects import ObjectReconciler
+from agent.reconcile.passes.objects import ObjectReconciler
 
 logger = logging.getLogger(__name__)
 
