@@ -15,6 +15,6 @@ All else is libgit2's and happens in processes of their own (``worker``), of whi
 some when they are needed (``protocol``): fetching; finding out what lies at a plain path
 (``walk``), of which ``watch`` hears that it changed; reading and changing mirrors, which this
 process does by way of ``ondisk``. ``records`` say what was good last; ``sweep`` and ``durable``
-take care of the disk; ``url``, ``resolve``, ``versions``, ``snapshot`` and ``contents`` are values;
-``signatures`` says who signed a revision.
+take care of the disk; ``url``, ``listing``, ``resolve``, ``versions``, ``snapshot`` and
+``contents`` are values; ``signatures`` says who signed a revision.
 """

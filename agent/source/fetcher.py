@@ -32,6 +32,7 @@ from agent.source.errors import (
     SourceError,
     UnsupportedRepository,
 )
+from agent.source.listing import Listing
 from agent.source.login import known_hosts, sshkeys
 from agent.source.login.credentials import Credentials
 from agent.source.ondisk import OnDisk
@@ -47,7 +48,7 @@ from agent.source.protocol import (
     Refs,
     ServerRequest,
 )
-from agent.source.resolve import Listing, candidates, wanted_commit
+from agent.source.resolve import candidates, wanted_commit
 from agent.source.url import GitUrl
 from agent.source.wire.exchange import Exchange, Remote, proxy_of
 from agent.source.wire.gateway import Passage

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from agent.source.listing import Listing
 from agent.source.login.credentials import Credentials
-from agent.source.resolve import Listing
 
 FailureKind = Literal[
     "auth", "host-key", "timeout", "unreachable", "sha-refused", "object-format", "mirror",

@@ -6,24 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-FOLDER: Final = "folder"
-"""What stands for the ref's name where files are read as they lie in a folder."""
+from agent.source.listing import Listing
 
 _FULL_SHA: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _PEELED: Final = "^{}"
 _TAGS: Final = "refs/tags/"
 _RANGE: Final = "semver:"
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A remote's refs: name -> id, an annotated tag's commit under ``name^{}``.
-
-    ``head`` is the ref HEAD points to, "" when the server does not say.
-    """
-
-    refs: dict[str, str]
-    head: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,10 +27,10 @@ from agent.source.errors import (
     SourceError,
     VerificationError,
 )
+from agent.source.listing import FOLDER
 from agent.source.ondisk import OnDisk
 from agent.source.pool import WorkerDied
 from agent.source.records import Record
-from agent.source.resolve import FOLDER
 from agent.source.signatures.verifier import Verifier
 from agent.source.snapshot import Revision, Snapshot, Trust
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agent.config.ranges import range_of, version_of
-from agent.source.resolve import Listing
+from agent.source.listing import Listing
 
 if TYPE_CHECKING:
     from semver import Version

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from agent.source.resolve import Listing
+from agent.source.listing import Listing
 from agent.source.wire.pktline import Marker, Packet, marker, packet, packets
 
 _OBJECT_ID: Final = re.compile(rb"[0-9a-f]{40}")

@@ -15,7 +15,8 @@ from typing import Final, TypeVar
 from yarl import URL
 
 from agent.source.errors import FetchError, SourceError, UnexpectedAnswer, UnsupportedRepository
-from agent.source.resolve import Listing, candidates, wanted_commit
+from agent.source.listing import Listing
+from agent.source.resolve import candidates, wanted_commit
 from agent.source.wire.exchange import Exchange, Remote, read
 from agent.source.wire.refs import (
     Capabilities,

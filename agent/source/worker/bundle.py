@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
+from agent.source.listing import Listing
 from agent.source.protocol import Rejected
-from agent.source.resolve import Listing
 from agent.source.wire.pktline import Marker, marker, packet
 from agent.source.worker.libgit import pygit2
 

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from agent.manifest.limits import MAX_FILE_SIZE
+from agent.source.listing import FOLDER, Listing
 from agent.source.protocol import Rejected
-from agent.source.resolve import FOLDER, Listing
 from agent.source.walk import accepts, folders
 from agent.source.worker import libgit
 from agent.source.worker.libgit import pygit2

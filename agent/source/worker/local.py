@@ -11,8 +11,8 @@ import stat
 from enum import Enum, auto
 from pathlib import Path
 
+from agent.source.listing import Listing
 from agent.source.protocol import FetchRef, ListRefs, Plain, Rejected
-from agent.source.resolve import Listing
 from agent.source.worker import bundle, folder
 
 

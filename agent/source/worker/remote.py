@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from agent.source.listing import Listing
 from agent.source.login.credentials import Credentials
 from agent.source.protocol import (
     Answer,
@@ -21,7 +22,6 @@ from agent.source.protocol import (
     Rejected,
     ServerRequest,
 )
-from agent.source.resolve import Listing
 from agent.source.worker import libgit, local
 from agent.source.worker.libgit import pygit2
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.source.resolve import Listing
+from agent.source.listing import Listing
 from agent.source.wire.pktline import Marker, marker, packet
 from agent.source.wire.refs import (
     Capabilities,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.source.resolve import Listing, Target, candidates, resolve, wanted_commit
+from agent.source.listing import Listing
+from agent.source.resolve import Target, candidates, resolve, wanted_commit
 
 _MAIN, _OLD, _TAG, _OTHER = "a" * 40, "b" * 40, "c" * 40, "d" * 40
 

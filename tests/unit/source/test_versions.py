@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from agent.source.resolve import Listing, Target, candidates, resolve
+from agent.source.listing import Listing
+from agent.source.resolve import Target, candidates, resolve
 from agent.source.versions import why_none
 
 TAGS = (
