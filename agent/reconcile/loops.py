@@ -201,12 +201,16 @@ class Loops:
                 self._sightings.keep((name, record.key), body)
                 self._queue.add((name, record.key))
 
-    def heard(self, track: str, signals: Signals) -> None:
-        """Hear what people ask of a track: take note at once, and make a pass."""
+    def heard(self, track: str, signals: Signals | None) -> None:
+        """Hear what people ask of a track: take note at once, and make a pass.
+
+        None says that its ConfigMap is gone: nothing is asked any more, and what was in it has to
+        be found out and written anew.
+        """
         loop = self._loops.get(track)
         if loop is not None:
-            loop.track.heed(signals)
-            loop.ring()
+            loop.track.heed(signals or Signals())
+            loop.ring(resync=signals is None)
 
     def look_again(self, track: str, key: ObjectKey) -> None:
         """Queue one object of a track."""

@@ -39,8 +39,8 @@ class Suspension:
 class SignalWatch:
     """The watch on the ConfigMaps of one agent's tracks in ``namespace``.
 
-    ``on_change`` is called with a track's name and its signals when they differ from before, and
-    must be quick. Until ``run`` is started it knows of nothing.
+    ``on_change`` is called with a track's name and its signals when they differ from before, None
+    when the ConfigMap was deleted, and must be quick. Until ``run`` is started it knows of nothing.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class SignalWatch:
         *,
         agent: str,
         namespace: str,
-        on_change: Callable[[str, Signals], None],
+        on_change: Callable[[str, Signals | None], None],
     ) -> None:
         self._agent = agent
         self._namespace = namespace
@@ -98,13 +98,12 @@ class SignalWatch:
         return _Heard(name.removeprefix(f"{self._agent}."), Signals.of(config_map))
 
     def _tell(self, old: _Heard | None, new: _Heard | None, body: JSONObject | None) -> None:
-        """Tell of signals that changed; a ConfigMap that was deleted asks for nothing any more."""
+        """Tell of signals that changed, and of a ConfigMap that is gone with all that is in it."""
         _ = body
-        heard = new or old
-        before = old.signals if old else Signals()
-        after = new.signals if new else Signals()
-        if heard is not None and before != after:
-            self._on_change(heard.track, after)
+        if new is None and old is not None:
+            self._on_change(old.track, None)
+        elif new is not None and new.signals != (old.signals if old else Signals()):
+            self._on_change(new.track, new.signals)
 
 
 @dataclass(frozen=True, slots=True)

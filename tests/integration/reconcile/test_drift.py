@@ -117,6 +117,24 @@ async def test_what_the_server_writes_in_its_own_way_is_patched_in_vain_only_onc
         await eventually(lambda: costs(world, mark, "web")[3:] == UPDATE)
 
 
+async def test_a_tracks_own_config_map_is_put_back_as_it_was(world: World) -> None:
+    """Not only at the next full pass: status, Events and the commands live on it."""
+    world.commit({"a.yaml": config_map("a"), "b.yaml": config_map("b")})
+    name = f"{world.name}.shop"
+    async with world.running():
+        await in_step(world)
+        before = await world.get("configmap", name)
+        told = await world.status()
+        await world.do("delete", "configmap", name)
+        await in_step(world)
+        after = await world.get("configmap", name)
+        assert before is not None
+        assert after is not None
+        for part in ("annotations", "labels"):
+            assert after["metadata"][part] == before["metadata"][part]
+        assert _without_times(await world.status()) == _without_times(told)
+
+
 async def test_an_unmanaged_field_is_kept_without_a_request(world: World) -> None:
     world.commit({"web.yaml": DEPLOYMENT})
     async with world.running():
@@ -321,3 +339,7 @@ async def test_the_agent_outlives_the_api_server(world: World) -> None:
         await eventually(applied, within=60)
         await world.do("delete", "configmap", "a")
         await eventually(lambda: world.get("configmap", "a"), within=40)
+
+
+def _without_times(status: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in status.items() if not name.endswith(("At", "Time"))}
