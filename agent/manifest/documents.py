@@ -79,16 +79,21 @@ def decode(data: bytes) -> str:
     Bytes that are no UTF-8 become U+FFFD, as in Go. DecodeError for files that are too large or
     hold NUL, so are not text.
     """
-    if len(data) > MAX_FILE_SIZE:
-        limit = MAX_FILE_SIZE // 2**20
-        reason = f"{len(data) / 2**20:.1f} MiB is too large for manifests (limit {limit} MiB)"
-        raise DecodeError(reason, line=1)
+    check_size(len(data))
     utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     text = data.decode("utf-16" if utf16 else "utf-8-sig", "replace")
     if (at := text.find("\0")) >= 0:
         line = text.count("\n", 0, at) + 1
         raise DecodeError("a binary file: it holds NUL, which is not YAML or JSON", line=line)
     return text
+
+
+def check_size(size: int) -> None:
+    """Raise DecodeError for a file of so many bytes that it is no use to read it."""
+    if size > MAX_FILE_SIZE:
+        limit = MAX_FILE_SIZE // 2**20
+        reason = f"{size / 2**20:.1f} MiB is too large for manifests (limit {limit} MiB)"
+        raise DecodeError(reason, line=1)
 
 
 def split(text: str) -> Iterator[Piece]:

@@ -81,6 +81,15 @@ def load_file(data: bytes, *, file: str) -> LoadedFile:
     return LoadedFile(tuple(manifests), error, _told(warnings, file))
 
 
+def refused(size: int, *, file: str) -> LoadedFile | None:
+    """Return what comes of a file of ``size`` bytes if that is too large to be read, else None."""
+    try:
+        documents.check_size(size)
+    except DecodeError as problem:
+        return LoadedFile((), ManifestError(file, problem.line, problem.reason), ())
+    return None
+
+
 def _told(warnings: list[tuple[int, str]], file: str) -> tuple[str, ...]:
     told = [f"{file}:{line}: {text}" for line, text in warnings[:MAX_WARNINGS]]
     if len(warnings) > MAX_WARNINGS:

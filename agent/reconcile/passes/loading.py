@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from agent.manifest.collection import Collected, collect
-from agent.manifest.load import LoadedFile, load_file
+from agent.manifest.load import LoadedFile, load_file, refused
 from agent.source.git import GitSource
 from agent.source.snapshot import Snapshot, TreeFile
 
@@ -29,14 +29,20 @@ class Loader:
 
         Files that are gone from the snapshot are forgotten.
         """
-        missing = [f for f in snapshot.files if (f.path, f.blob_id) not in self._parsed]
-        blobs = await self.source.read(missing) if missing else {}
-        fresh = await asyncio.to_thread(_parse, missing, blobs)
-        self.parses += len(missing)
+        missing = [f for f in snapshot.files if _key(f) not in self._parsed]
+        fresh = {_key(f): no for f in missing if (no := refused(f.size, file=f.path)) is not None}
+        readable = [f for f in missing if _key(f) not in fresh]
+        blobs = await self.source.read(readable) if readable else {}
+        fresh |= await asyncio.to_thread(_parse, readable, blobs)
+        self.parses += len(readable)
         parsed = {**self._parsed, **fresh}
-        self._parsed = {(f.path, f.blob_id): parsed[f.path, f.blob_id] for f in snapshot.files}
+        self._parsed = {_key(f): parsed[_key(f)] for f in snapshot.files}
         return collect(self._parsed.values())
 
 
+def _key(file: TreeFile) -> tuple[str, str]:
+    return file.path, file.blob_id
+
+
 def _parse(files: list[TreeFile], blobs: dict[str, bytes]) -> dict[tuple[str, str], LoadedFile]:
-    return {(f.path, f.blob_id): load_file(blobs[f.blob_id], file=f.path) for f in files}
+    return {_key(f): load_file(blobs[f.blob_id], file=f.path) for f in files}

@@ -35,6 +35,17 @@ async def test_a_broken_file_costs_only_itself_and_stops_pruning(world: World) -
     assert condition(status, COLLECTED)[:2] == ("Unknown", "StatusUnknown")
 
 
+async def test_a_huge_file_costs_only_itself(world: World) -> None:
+    """It is not even read: an answer of the git worker has bounds too."""
+    huge = "a: 1234567\n" * (60 * 2**20 // 11)
+    world.commit({"a.yaml": config_map("a"), "data/huge.yaml": huge})
+    status = await world.once()
+    assert await world.get("configmap", "a") is not None
+    assert status.problems == {
+        "data/huge.yaml": "60.0 MiB is too large for manifests (limit 10 MiB)"
+    }
+
+
 async def test_documents_before_a_broken_one_are_applied(world: World) -> None:
     world.commit({"a.yaml": config_map("a") + "---\n{{ .Values.x }}\n---\n" + config_map("b")})
     status = await world.once()
