@@ -7,6 +7,7 @@ server.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -34,6 +35,7 @@ CONNECT_DEADLINE = 10.0
 _ATTEMPTS = 5
 _MAX_LINE = 16 * 1024 * 1024  # one watch event holds one object; etcd's own limit is 1.5 MiB
 _RETRY_AFTER_CAP = 10.0
+_LARGE_BODY = 1 << 20  # above it aiohttp warns of bodies that are handed to the socket whole
 
 _OWN_GROUPS = frozenset(
     f"{name}.k8s.io"
@@ -225,7 +227,7 @@ class Transport:
             response = await self._session.request(
                 request.method,
                 url,
-                data=request.body,
+                data=_payload(request.body),
                 headers=self._headers(access, request.headers, url),
                 ssl=access.ssl,
                 server_hostname=access.server_hostname,
@@ -285,6 +287,11 @@ class Transport:
     def _unreachable(self, request: _Request, error: Exception) -> TransportError:
         reason = _words(error, self._access.proxy)
         return TransportError(f"cannot reach the API server at {self.host}: {reason} ({request})")
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """Return a body as aiohttp wants it: of a large one only parts at a time go to the socket."""
+    return io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY else body
 
 
 def _through(proxy: Proxy | None) -> dict[str, Any]:

@@ -80,6 +80,27 @@ async def test_an_invalid_object_carries_the_servers_words(world: World) -> None
     assert text.endswith("[web.yaml:1]")
 
 
+@pytest.mark.parametrize(
+    ("size", "reason"),
+    [
+        (2 << 20, "Too long: must have at most 1048576 bytes"),
+        (4 << 20, "Request entity too large: limit is 3145728"),
+    ],
+    ids=["for etcd", "for a request"],
+)
+async def test_an_object_that_is_too_large_costs_only_itself(
+    world: World, size: int, reason: str
+) -> None:
+    large = config_map("large", x="y" * size)
+    world.commit({"a.yaml": config_map("a"), "large.yaml": large})
+    status = await world.once()
+    assert await world.get("configmap", "a") is not None
+    [(where, why)] = status.problems.items()
+    assert where == f"ConfigMap {world.namespace}/large"
+    assert reason in why
+    assert why.endswith("[large.yaml:1]")
+
+
 async def test_a_forbidden_object_names_who_may_not_do_what(world: World) -> None:
     world.kubeconfig = world.control_plane.user(f"limited-{world.namespace}")
     rules = {
