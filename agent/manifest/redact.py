@@ -6,6 +6,7 @@ annotations, which may hold a whole one.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from agent.manifest.keys import JSONObject
@@ -34,6 +35,21 @@ def redact(obj: JSONObject) -> JSONObject:
     if isinstance(metadata, dict) and isinstance(metadata.get("annotations"), dict):
         shown["metadata"] = {**metadata, "annotations": _without(metadata["annotations"])}
     return shown
+
+
+def without_values(text: str, secret: JSONObject) -> str:
+    """Return a text with the values of a Secret masked; its manifest may have any shape."""
+    for value in _scalars([secret.get(field) for field in _SECRET_FIELDS]):
+        text = text.replace(value, MASK)
+    return text
+
+
+def _scalars(value: Any) -> Iterator[str]:
+    if isinstance(value, dict | list):
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _scalars(inner)
+    elif value:
+        yield str(value)
 
 
 def _masked(values: Any) -> Any:

@@ -114,8 +114,10 @@ def _digested(obj: JSONObject, *, digest_key: bytes, live: JSONObject | None) ->
     place = f"{metadata.get('namespace') or ''}/{metadata.get('name') or ''}"
     result = dict(obj)
     for section in ("data", "stringData"):
-        values = as_map(obj.get(section))
-        if values:
+        values = obj.get(section)
+        if values and not isinstance(values, dict):  # the server refuses it
+            result[section] = _digest(digest_key, f"{place}/{section}", values)
+        elif values:
             result[section] = {
                 name: _kept(known.get(name), stored.get(name), value)
                 or _digest(digest_key, f"{place}/{section}/{name}", value)

@@ -70,6 +70,8 @@ def _metadata(metadata: JSONObject) -> JSONObject:
 
 
 def _secret(obj: JSONObject) -> JSONObject:
+    if not all(isinstance(obj.get(part), dict | None) for part in ("data", "stringData")):
+        return obj  # the server says what is wrong with it; to drop it would empty the Secret
     data, text = as_map(obj.get("data")), as_map(obj.get("stringData"))
     if not data and not text:
         return {name: value for name, value in obj.items() if name != "stringData"}

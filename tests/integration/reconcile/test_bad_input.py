@@ -101,6 +101,26 @@ async def test_an_object_that_is_too_large_costs_only_itself(
     assert why.endswith("[large.yaml:1]")
 
 
+@pytest.mark.parametrize("data", ['"c4nary"', '["c4nary"]', '{x: ["c4nary"]}'])
+async def test_a_secret_of_the_wrong_shape_is_refused_without_its_values(
+    world: World, data: str
+) -> None:
+    head = "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: NS}\n"
+    world.commit({"s.yaml": f"{head}stringData: {{x: c4nary}}\n"})
+    assert (await world.once()).ready
+    world.commit({"a.yaml": config_map("a"), "s.yaml": f"{head}stringData: {data}\n"})
+    status = await world.once()
+    assert await world.get("configmap", "a") is not None
+    [(where, why)] = status.problems.items()
+    assert where == f"Secret {world.namespace}/s"
+    assert why.startswith("refused by the API server: 422 Invalid")
+    assert "c4nary" not in why
+    kept = await world.get("secret", "s")
+    assert kept is not None
+    assert kept["data"] == {"x": "YzRuYXJ5"}
+    assert "c4nary" not in json.dumps(kept)
+
+
 async def test_a_forbidden_object_names_who_may_not_do_what(world: World) -> None:
     world.kubeconfig = world.control_plane.user(f"limited-{world.namespace}")
     rules = {

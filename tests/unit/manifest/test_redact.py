@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from agent.manifest.marks import LAST_APPLIED_ANNOTATIONS
-from agent.manifest.redact import MASK, redact
+from agent.manifest.redact import MASK, redact, without_values
 
 
 def secret() -> dict[str, object]:
@@ -43,6 +43,16 @@ def test_secrets_in_lists_are_masked(kind: str) -> None:
 @pytest.mark.parametrize("data", ["hunter2", ["hunter2"], 5])
 def test_data_that_is_no_mapping_is_masked_whole(data: object) -> None:
     assert redact({"kind": "Secret", "data": data})["data"] == MASK
+
+
+@pytest.mark.parametrize(
+    "data", ["hunter2", ["hunter2"], {"a": {"b": ["hunter2"]}}, {"a": "hunter2", "b": None}, 1.5]
+)
+@pytest.mark.parametrize("field", ["data", "stringData"])
+def test_no_value_of_a_secret_of_any_shape_stays_in_a_text(data: object, field: str) -> None:
+    told = without_values("cannot read 'hunter2' or 1.5", {"kind": "Secret", field: data})
+    shown = "1.5" if data == 1.5 else "hunter2"
+    assert told == "cannot read 'hunter2' or 1.5".replace(shown, MASK)
 
 
 def test_other_objects_are_shown_as_they_are() -> None:

@@ -39,6 +39,12 @@ def _secret(**fields: Any) -> JSONObject:
         pytest.param({"data": {"a": "?"}}, {"data": {"a": "?"}}, id="what is no base64 stays"),
         pytest.param({"data": {"a": None}}, {"data": {"a": None}}, id="null stays"),
         pytest.param({"stringData": {}}, {}, id="empty stringData goes"),
+        pytest.param({"stringData": ["x"]}, {"stringData": ["x"]}, id="the server refuses it"),
+        pytest.param(
+            {"data": "x", "stringData": {"a": "x"}},
+            {"data": "x", "stringData": {"a": "x"}},
+            id="the server refuses it, stringData or not",
+        ),
         pytest.param({"stringData": None, "data": None}, {"data": None}, id="null maps"),
         pytest.param(
             {"stringData": {"a": 5, "b": None, "c": "x"}},
