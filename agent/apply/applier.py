@@ -42,6 +42,7 @@ from agent.kube.client import FIELD_MANAGER
 from agent.kube.errors import AlreadyExists, ApiError, Conflict, Forbidden, Invalid, NotFound
 from agent.manifest import marks
 from agent.manifest.keys import GroupKind, JSONObject
+from agent.manifest.redact import without_values
 from agent.plan import foreign, ignorefields, lastapplied
 from agent.plan.change import Action, Outcome
 from agent.plan.differences import differing
@@ -126,7 +127,10 @@ class Applier:
     async def _read_and_apply(
         self, desired: Desired, strategy: UpdateStrategy, *, accepted: str
     ) -> Outcome:
-        """Read, judge, write; anew after each Conflict, because it was judged by an old state."""
+        """Read, judge, write; anew after each Conflict, because it was judged by an old state.
+
+        So it was if the object that was read is not found any more.
+        """
         attempt = 0
         while True:
             live = await self.requests.live(desired)
@@ -135,12 +139,13 @@ class Applier:
                     return await self._create(desired)
                 last = attempt == _CONFLICTS - 1
                 return await self._update(desired, live, strategy, accepted=accepted, last=last)
-            except (Conflict, Invalid) as error:
+            except (Conflict, Invalid, NotFound) as error:
                 attempt += 1
                 accepted = ""
-                again = isinstance(error, Conflict) and attempt < _CONFLICTS
-                if not again:
-                    if live is None or strategy is not UpdateStrategy.RECREATE:
+                is_gone = isinstance(error, NotFound)
+                overtaken = isinstance(error, Conflict) or (is_gone and live is not None)
+                if not overtaken or attempt == _CONFLICTS:
+                    if live is None or is_gone or strategy is not UpdateStrategy.RECREATE:
                         raise
                     return await self._recreate(desired, live, error)
             await asyncio.sleep(_CONFLICT_PAUSE * (attempt - 1))
@@ -292,11 +297,7 @@ def _told(error: AgentError, desired: Desired) -> str:
         return text
     if isinstance(error, ApiError) and not _speaks_of_rules(error):
         return error.without_values()
-    obj = desired.object()
-    for section in ("data", "stringData"):
-        for value in (obj.get(section) or {}).values():
-            text = text.replace(str(value), "***") if value else text
-    return text
+    return without_values(text, desired.object())
 
 
 def _speaks_of_rules(error: ApiError) -> bool:

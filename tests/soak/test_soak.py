@@ -140,7 +140,7 @@ async def test_commits_and_drift_leave_tasks_threads_descriptors_and_memory_as_t
         after = await _like(agent, before)
     commits = sum(soak.round for soak in soaks)
     print(f"\n{commits} commits, {commits * (EDITS + 1)} edits and deletions")
-    print(f"before {before}\nafter  {after}")
+    print(f"before {before}\nafter  {after}\ncomplaints {agent.complaints()}")
     assert _counts(after) == _counts(before)
     assert after.threads <= THREADS + after.children
     assert after.connections <= CONNECTIONS

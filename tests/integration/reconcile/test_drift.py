@@ -91,6 +91,35 @@ async def test_an_edit_in_the_midst_of_a_commits_update_is_put_back(
     assert next(remaining, None) is None
 
 
+async def test_a_deletion_in_the_midst_of_an_update_is_no_failure(
+    world: World, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = f"/api/v1/namespaces/{world.namespace}/configmaps/a"
+    read, deleted = Requests.live, asyncio.Event()
+
+    async def live_then_deleted(self: Requests, desired: Desired) -> JSONObject | None:
+        found = await read(self, desired)
+        if found and not deleted.is_set():
+            deleted.set()
+            world.control_plane.client.json("DELETE", path)
+        return found
+
+    world.commit({"a.yaml": config_map("a", x="1")})
+    async with world.running():
+        await in_step(world)
+        caplog.clear()
+        monkeypatch.setattr(Requests, "live", live_then_deleted)
+        world.commit({"a.yaml": config_map("a", x="2")})
+
+        async def applied() -> bool:
+            return bool(await data(world, "a") == {"x": "2"})
+
+        await eventually(applied)
+        await in_step(world)
+    assert deleted.is_set()
+    assert [r.getMessage() for r in caplog.records if r.levelname != "INFO"] == []
+
+
 async def test_what_the_server_writes_in_its_own_way_is_patched_in_vain_only_once(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
