@@ -10,6 +10,7 @@ import asyncio
 import os
 from dataclasses import replace
 
+from agent.aio.detached import in_own_thread
 from agent.source.errors import AuthError, CredentialsError, SecretError
 from agent.source.fetcher import Deadline, timed_out
 from agent.source.login import sshkeys
@@ -94,7 +95,7 @@ class Access:
         return replace(credentials, secret=ready.secret, passphrase=ready.passphrase)
 
     async def _machine_known_hosts(self) -> str:
-        trusted = await asyncio.to_thread(machine_known_hosts, os.environ)
+        trusted = await in_own_thread(machine_known_hosts, lambda: machine_known_hosts(os.environ))
         if trusted.strip():
             return trusted
         command = keyscan_command(self._url.host, self._url.port)

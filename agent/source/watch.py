@@ -14,12 +14,14 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from asyncinotify import Event, Inotify, Mask
 
 from agent import log
+from agent.aio.detached import in_own_thread
 from agent.manifest.ignore import IGNORE_FILE
 from agent.manifest.paths import EXTENSIONS
 from agent.source.walk import KUBELET_LINK, folders
@@ -58,7 +60,9 @@ class PathWatch:
             try:
                 async with contextlib.AsyncExitStack() as stack:
                     inotify = stack.enter_context(Inotify())
-                    planted = await asyncio.to_thread(self._plant, inotify)
+                    planted = await in_own_thread(
+                        (PathWatch, self._path), partial(self._plant, inotify)
+                    )
                     self._refused = ""
                     yield
                     events = await stack.enter_async_context(_reading(inotify))
@@ -95,7 +99,10 @@ class PathWatch:
             if event is None and heard:
                 return other_folders
             if event is None:
-                if await asyncio.to_thread(_identity, self._path) != planted.identity:
+                identity = await in_own_thread(
+                    (PathWatch, self._path), partial(_identity, self._path)
+                )
+                if identity != planted.identity:
                     return True
             elif planted.concerns(event):
                 if not heard:

@@ -7,12 +7,12 @@ of what the bytes mean, and quotes none of them.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from agent.aio.detached import in_own_thread
 from agent.source.errors import CredentialsError, SecretError
 
 _LARGEST_FILE: Final = 1 << 20  # bytes; a Secret holds no more, and somebody may name /dev/zero
@@ -73,7 +73,7 @@ class File:
 
     async def read(self) -> bytes:
         """Read it in a thread; raise CredentialsError."""
-        return await asyncio.to_thread(_content, self.path)
+        return await in_own_thread(self, lambda: _content(self.path))
 
     def refuse(self, reason: str) -> CredentialsError:
         """Return the error for what is in it."""
@@ -88,7 +88,7 @@ class Folder:
 
     async def read_all(self) -> dict[str, bytes]:
         """Read all files that are directly in it; raise CredentialsError."""
-        return await asyncio.to_thread(self._read_all)
+        return await in_own_thread(self, self._read_all)
 
     def refuse(self, reason: str) -> CredentialsError:
         """Return the error for what is in it."""

@@ -7,12 +7,12 @@ Flux wants in a Secret (``ada.asc``, ``ada.sshpub``) are as good as any.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
+from agent.aio.detached import in_own_thread
 from agent.source.errors import CredentialsError, SignatureError
 from agent.source.login.places import RememberedSecrets, WholeSecret
 
@@ -49,7 +49,7 @@ class KeyFiles:
 
     async def read(self, *, fresh: bool) -> Mapping[str, bytes]:
         """Read all files, always; raise SignatureError for the first that cannot be."""
-        return await asyncio.to_thread(self._read)
+        return await in_own_thread(self, self._read)
 
     def _read(self) -> dict[str, bytes]:
         found: dict[str, bytes] = {}
