@@ -162,4 +162,5 @@ def _id(text: bytes) -> str:
 def _name(text: bytes) -> str:
     if not text:
         raise ValueError("a ref without a name")
-    return text.decode(errors="surrogateescape")
+    # No reference is written in other bytes than UTF-8: such a name is only shown.
+    return text.decode(errors="backslashreplace")

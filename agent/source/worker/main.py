@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import queue
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, get_type_hints
@@ -54,6 +56,10 @@ def _on_mirror(request: OnMirror) -> Answer:
         return Failure("rules", _printable(error))
     except OSError as error:
         return Failure("machine", _printable(error))
+    except MemoryError:
+        return Failure("machine", f"{request.mirror}: {os.strerror(errno.ENOMEM)}")
+    except Exception as error:  # what is damaged may surprise pygit2 in any way
+        return Failure("mirror", f"{request.mirror}: {type(error).__name__}: {_printable(error)}")
 
 
 def _called(request: OnMirror) -> Any:
@@ -88,4 +94,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     libgit.set_homedir(arguments.homedir)
     requests: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read_requests, args=(requests,), daemon=True).start()
-    serve(requests, sys.stdout.buffer, homedir=arguments.homedir)
+    try:
+        serve(requests, sys.stdout.buffer, homedir=arguments.homedir)
+    except Exception:
+        traceback.print_exc()
+    # At its own end Python aborts over the thread that reads, which would pass for libgit2's crash.
+    os._exit(1)

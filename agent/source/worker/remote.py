@@ -71,17 +71,19 @@ class _Callbacks(pygit2.RemoteCallbacks):
 
 def answer(request: ServerRequest, *, homedir: Path) -> Answer:
     """Make the call; ``homedir`` is where libssh2 finds the known hosts."""
-    _write_known_hosts(homedir, request.credentials.known_hosts)
-    libgit.set_network_timeout(request.timeout)
     try:
+        _write_known_hosts(homedir, request.credentials.known_hosts)
+        libgit.set_network_timeout(request.timeout)
         if isinstance(request, ListRefs):
             return _list(request)
         return _fetch(request)
     except Rejected as error:
-        return Failure(error.kind, str(error))
-    except (pygit2.GitError, ValueError, OSError, KeyError) as error:
-        told = error.args[0] if error.args else type(error).__name__  # str(KeyError) is quoted
-        reason = request.credentials.scrub(" ".join(str(told).split()))
+        return Failure(error.kind, _printable(str(error)))
+    except Exception as error:  # pygit2 has many
+        told = str(error) or type(error).__name__
+        if isinstance(error, KeyError) and error.args:
+            told = error.args[0]  # str would quote it
+        reason = request.credentials.scrub(" ".join(_printable(str(told)).split()))
         return Failure(_kind_of(reason), reason)
 
 
@@ -95,11 +97,16 @@ def _list(request: ListRefs) -> Answer:
     refs: dict[str, str] = {}
     head = ""
     for found in remote.list_heads(callbacks=_Callbacks(request.credentials)):
-        name = found.name or ""
+        name = _printable(found.name or "")
         refs[name] = str(found.oid)
         if name == "HEAD":
-            head = found.symref_target or ""
+            head = _printable(found.symref_target or "")
     return Refs(_wanted(Listing(refs, head), request))
+
+
+def _printable(text: str) -> str:
+    # Names may hold bytes that are no UTF-8, and an answer must be.
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def _wanted(listing: Listing, request: ListRefs) -> Listing:
@@ -144,4 +151,4 @@ def _kind_of(reason: str) -> FailureKind:
 def _write_known_hosts(homedir: Path, text: str) -> None:
     folder = homedir / ".ssh"
     folder.mkdir(mode=0o700, exist_ok=True)
-    (folder / "known_hosts").write_text(text)
+    (folder / "known_hosts").write_bytes(text.encode(errors="replace"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from shutil import rmtree
 
 import pytest
@@ -136,6 +137,18 @@ async def test_no_reference_means_the_remotes_head(remote: Remote, track: Track)
     commit = remote.upstream.commit({"deploy/a.yaml": "trunk"}, branch="trunk")
     git("symbolic-ref", "HEAD", "refs/heads/trunk", repository=remote.upstream.path)
     assert await _commit_and_reference(track(remote, reference="")) == (commit, "refs/heads/trunk")
+
+
+async def test_a_branch_whose_name_is_no_utf8_is_shown_somehow_and_hurts_nobody(
+    remote: Remote, track: Track
+) -> None:
+    commit = remote.upstream.commit({"deploy/a.yaml": "1"})
+    name = os.fsdecode(b"refs/heads/gr\xfcn")
+    git("update-ref", name, commit, repository=remote.upstream.path)
+    assert await _commit_and_reference(track(remote)) == (commit, "refs/heads/main")
+    git("symbolic-ref", "HEAD", name, repository=remote.upstream.path)
+    found = await _commit_and_reference(track(remote, reference=""))
+    assert found == (commit, "refs/heads/gr\\xfcn")
 
 
 async def test_any_ref_may_be_named_exactly(remote: Remote, track: Track) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -138,6 +139,35 @@ async def test_a_worker_killed_in_a_call_is_an_error_and_the_next_call_works(
             await call
     await pool.close()
     assert (await track(local).poll()).trust is Trust.NEW
+
+
+async def test_what_nobody_expected_is_a_failure_and_no_crash(tmp_path: Path) -> None:
+    pool = WorkerPool(folder=tmp_path)
+    answer = await pool.call(OnMirror("/nowhere", "no_such", {}), seconds=20)
+    assert isinstance(answer, Failure)
+    assert "AttributeError" in answer.reason
+    (homedir,) = tmp_path.iterdir()  # noqa: ASYNC240
+    (homedir / ".ssh").write_text("in the way")
+    before = worker_pids()
+    answer = await pool.call(_hanging(1), seconds=20)
+    assert isinstance(answer, Failure)
+    assert "File exists" in answer.reason
+    assert worker_pids() == before
+    await pool.close()
+
+
+async def test_a_worker_without_memory_does_not_make_the_mirror_damaged(
+    local: Remote, track: Track
+) -> None:
+    local.upstream.commit({"deploy/a.yaml": "#" * (32 << 20)})
+    source = track(local)
+    snapshot = await source.poll()
+    (pid,) = worker_pids()
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])  # noqa: ASYNC240
+    limit = pages * resource.getpagesize() + (4 << 20)
+    resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
+    with pytest.raises(FetchError, match=r"cannot be used: .*: Cannot allocate memory"):
+        await source.read(snapshot.files)
 
 
 async def test_an_idle_worker_that_died_is_replaced(local: Remote, track: Track) -> None:
