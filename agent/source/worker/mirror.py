@@ -137,7 +137,7 @@ class Mirror:
     def copy(self, record: Record, other: Mirror) -> None:
         """Copy a revision with its tags and no history; raise MirrorDamaged if it is not whole."""
         with self._opened() as repository:
-            for _ in everything(commit_of(repository, record.commit).tree):
+            for _ in everything(repository, commit_of(repository, record.commit).tree):
                 pass
             write_pack(repository, other.path / "objects" / "pack", [named(repository, record)])
         known = other.path / "shallow"
@@ -180,7 +180,7 @@ class Mirror:
         """Return what a commit has for a track; raise IgnoreFileError."""
         with self._opened() as repository:
             found = commit_of(repository, record.commit)
-            return Contents(revision_of(found, record), select(found.tree, wanted))
+            return Contents(revision_of(found, record), select(repository, found.tree, wanted))
 
     def blobs(self, ids: tuple[str, ...]) -> dict[str, bytes]:
         """Return blobs' contents by id."""
@@ -207,7 +207,7 @@ class Mirror:
         try:
             with self._opened() as repository:
                 for found in own(repository, below=REFS):
-                    for _ in everything(commit_of(repository, found.commit).tree):
+                    for _ in everything(repository, commit_of(repository, found.commit).tree):
                         pass
                     for _ in repository.walk(pygit2.Oid(hex=found.commit)):
                         pass  # as a fetch does: a history cut without a note in "shallow" raises

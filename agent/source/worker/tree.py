@@ -19,6 +19,7 @@ from agent.manifest.paths import is_hidden, is_manifest_path
 from agent.source.contents import Selection, Wanted
 from agent.source.snapshot import TreeFile
 from agent.source.worker.libgit import pygit2
+from agent.source.worker.objects import size_of
 
 AcceptPath = Callable[[str], bool]
 """Whether a file's path, from the repository's root, is worth reading."""
@@ -26,10 +27,11 @@ AcceptPath = Callable[[str], bool]
 _LINK: Final = pygit2.enums.FileMode.LINK
 
 
-def select(root: pygit2.Tree, wanted: Wanted) -> Selection:
+def select(repository: pygit2.Repository, root: pygit2.Tree, wanted: Wanted) -> Selection:
     """Return what counts at the sub-path, a folder or one file.
 
-    Each blob that counts is read, so a damaged one raises here and not later. Raises
+    Each blob that counts and is no larger than a manifest may be is read, so a damaged one raises
+    here and not later. Raises
     IgnoreFileError.
     """
     found: pygit2.Object = root
@@ -45,7 +47,8 @@ def select(root: pygit2.Tree, wanted: Wanted) -> Selection:
         path = _path_of(found, f"{path}{part}")
         if nothing := _why_not(found, path, rules):
             return Selection(None, nothing=nothing)
-    walk = _Walk(partial(is_manifest_path, sub_path=wanted.sub_path))
+    accept = partial(is_manifest_path, sub_path=wanted.sub_path)
+    walk = _Walk(accept, partial(size_of, repository))
     walk.through(found, path, rules)
     return Selection(
         tree_id=_tree_id(found, identity),
@@ -55,7 +58,7 @@ def select(root: pygit2.Tree, wanted: Wanted) -> Selection:
     )
 
 
-def everything(root: pygit2.Tree) -> Iterator[pygit2.Object]:
+def everything(repository: pygit2.Repository, root: pygit2.Tree) -> Iterator[pygit2.Object]:
     """Yield all folders and files of a tree; a damaged one raises."""
     pending = [root]
     while pending:
@@ -63,15 +66,16 @@ def everything(root: pygit2.Tree) -> Iterator[pygit2.Object]:
             if isinstance(entry, pygit2.Tree):
                 pending.append(entry)
             elif isinstance(entry, pygit2.Blob):
-                _ = entry.size  # only now it is read
+                size_of(repository, entry)  # only now it is read
             yield entry
 
 
 class _Walk:
     """Collects what counts and what is odd, depth first and in git's order."""
 
-    def __init__(self, accept: AcceptPath) -> None:
+    def __init__(self, accept: AcceptPath, size: Callable[[pygit2.Blob], int]) -> None:
         self._accept = accept
+        self._size = size
         self.files: list[TreeFile] = []
         self.notes: list[str] = []
         self.ignored = False
@@ -89,7 +93,7 @@ class _Walk:
                 if entry.filemode == _LINK:
                     self.notes.append(f"symlink {path} is not followed")
                 else:
-                    self.files.append(TreeFile(path, str(entry.id), entry.size))
+                    self.files.append(TreeFile(path, str(entry.id), self._size(entry)))
 
     def _inside(
         self, folder: pygit2.Tree, path: str, rules: IgnoreRules

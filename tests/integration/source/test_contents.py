@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import resource
+from pathlib import Path
+
 import pytest
 
+from agent.manifest.limits import MAX_FILE_SIZE
 from agent.source.errors import PathNotFound, RulesUnreadable
 from agent.source.snapshot import Snapshot, Trust
 from tests.integration.source.conftest import Remote, Track
+from tests.integration.source.processes import worker_pids
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
 
@@ -148,6 +153,27 @@ async def test_rules_that_cannot_be_read_keep_the_last_good_revision(
     assert (await track(local).poll()).trust is Trust.STALE, "a restart does not forget it"
     local.upstream.commit({}, remove=("deploy/.sourceignore", ".sourceignore"))
     assert _paths(await source.poll()) == ["deploy/a.yaml"]
+
+
+async def test_a_file_of_any_size_costs_neither_the_others_nor_memory(
+    local: Remote, track: Track
+) -> None:
+    size = 64 << 20
+    local.upstream.commit({"deploy/a.yaml": "1", "deploy/data.yaml": "#" * size})
+    source = track(local)
+    await source.poll()
+    (pid,) = worker_pids()
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])  # noqa: ASYNC240
+    limit = pages * resource.getpagesize() + size
+    resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
+    snapshot = await track(local).last_good()
+    assert snapshot is not None
+    contents = await source.read(snapshot.files)
+    assert {f.path: (f.size, len(contents[f.blob_id])) for f in snapshot.files} == {
+        "deploy/a.yaml": (1, 1),
+        "deploy/data.yaml": (size, MAX_FILE_SIZE + 1),
+    }
+    assert worker_pids() == [pid]
 
 
 async def test_rules_that_cannot_be_read_and_do_not_apply_are_nobodys_business(
