@@ -106,6 +106,8 @@ def _parse_with_scheme(text: str) -> GitUrl:
     try:
         parts = urlsplit(text)
         port = parts.port
+        if parts.netloc.endswith(":") and "@" in parts.path:
+            raise ValueError  # a password that starts with a slash
     except ValueError:
         # The exception's own text may quote the password.
         raise _refused(text, "host or port cannot be read; percent-encode the password") from None
@@ -150,6 +152,8 @@ def _trimmed(path: str) -> str:
 
 def _refused(text: str, reason: str) -> UnsupportedUrl:
     # The text could not be parsed, so user and password may be anywhere before the last "@".
-    scheme, separator, rest = text.rpartition("://")
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "", text
     shown = f"{scheme}{separator}{rest.rpartition('@')[2]}".partition("?")[0]
     return UnsupportedUrl(shown or "repository", reason)

@@ -45,14 +45,16 @@ class SmartHttp:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
-        self._known: dict[str, _Known] = {}
+        self._known: dict[tuple[str, str, bytes], _Known] = {}
 
     async def list_refs(self, remote: Remote, reference: str) -> Listing:
         """Return the refs that ``reference`` may mean, or more; raise SourceError.
 
         For a full commit id these are all refs: one of them may point to it.
         """
-        name = remote.url.for_transport()
+        # Another track may be led elsewhere by its proxy, or believe another server.
+        given = remote.credentials
+        name = (remote.url.for_transport(), given.proxy, given.ca)
         if (known := self._known.get(name)) is not None:
             try:
                 return await self._ask(remote, known, reference)
