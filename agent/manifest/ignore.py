@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 
 from agent.manifest.errors import IgnoreFileError
 from agent.manifest.limits import MAX_IGNORE_FILE_SIZE
+from agent.manifest.linear import linear
 
 IGNORE_FILE = ".sourceignore"
 """Flux's name."""
@@ -103,7 +104,7 @@ def _rules(patterns: Iterable[str]) -> tuple[_Rule, ...]:
     except ValueError as error:
         raise ValueError(f"not a gitignore pattern: {error}") from error
     return tuple(
-        _Rule(pattern.regex, pattern.include)
+        _Rule(re.compile(linear(pattern.regex.pattern)), pattern.include)
         for pattern in reversed(list(compiled))
         if pattern.regex is not None and pattern.include is not None
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -14,13 +15,36 @@ from hypothesis import strategies as st
 from agent.manifest.errors import IgnoreFileError
 from agent.manifest.ignore import IGNORE_FILE, IgnoreRules
 from agent.manifest.limits import MAX_IGNORE_FILE_SIZE
+from agent.manifest.linear import linear
 
 FOLDERS = ("", "a/", "b/", "a/a/", "a/b/", "b/a/", "b/b/", "a/a/a/")
 NAMES = ("f", "b.f", ".h", "x y")
 FILES = [f"{folder}{name}" for folder in FOLDERS for name in NAMES]
 
 SEGMENTS = st.sampled_from(
-    ["a", "b", "f", "b.f", "*", "**", "?", "[ab]", "*.f", "b*", ".*", "[!a]", "x y", "?*"]
+    [
+        "a",
+        "b",
+        "f",
+        "b.f",
+        "*",
+        "**",
+        "?",
+        "[ab]",
+        "*.f",
+        "b*",
+        ".*",
+        "[!a]",
+        "x y",
+        "?*",
+        "*b*f",
+        "*.*f*",
+        "*?*",
+        "**f",
+        "*[!b]*f",
+        "*[]f]*",
+        "b*.*?",
+    ]
 )
 BODIES = st.lists(SEGMENTS, min_size=1, max_size=3).map("/".join)
 PATTERNS = st.builds(
@@ -119,3 +143,25 @@ def test_a_file_that_cannot_be_read_is_an_error_with_its_place(data: bytes, said
 def test_a_file_of_the_largest_size_is_read() -> None:
     data = b"a\n" * (MAX_IGNORE_FILE_SIZE // 2)
     assert IgnoreRules().within("", data).leave_out("a")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path"),
+    [
+        pytest.param("*a" * 30 + "b", "a" * 255, id="stars"),
+        pytest.param("*[a]" * 30 + "b", "a" * 255, id="sets"),
+        pytest.param("**/a/" * 20 + "b", "a/" * 200 + "c", id="folders"),
+        pytest.param("**/*a*a*a*b/" * 8 + "c", ("a" * 60 + "/") * 60 + "d", id="both"),
+    ],
+)
+def test_no_pattern_takes_long(pattern: str, path: str) -> None:
+    rules = IgnoreRules().within("", f"{pattern}\n".encode())
+    started = time.process_time()
+    assert not rules.leave_out(path)
+    assert time.process_time() - started < 1
+
+
+def test_what_is_not_understood_may_not_have_many_wildcards() -> None:
+    assert linear("^(x|y)[^/]*") == "^(x|y)[^/]*"
+    with pytest.raises(ValueError, match="too many wildcards"):
+        linear("^(x|y)" + "[^/]*a" * 5)
