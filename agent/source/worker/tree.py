@@ -31,8 +31,7 @@ def select(repository: pygit2.Repository, root: pygit2.Tree, wanted: Wanted) -> 
     """Return what counts at the sub-path, a folder or one file.
 
     Each blob that counts and is no larger than a manifest may be is read, so a damaged one raises
-    here and not later. Raises
-    IgnoreFileError.
+    here and not later. Raises IgnoreFileError.
     """
     found: pygit2.Object = root
     path, rules = "", IgnoreRules.configured(wanted.ignore)

@@ -159,12 +159,12 @@ async def test_what_nobody_expected_is_a_failure_and_no_crash(tmp_path: Path) ->
 async def test_a_worker_without_memory_does_not_make_the_mirror_damaged(
     local: Remote, track: Track
 ) -> None:
-    local.upstream.commit({"deploy/a.yaml": "#" * (32 << 20)})
+    local.upstream.commit({"deploy/a.yaml": "#" * (9 << 20)})
     source = track(local)
     snapshot = await source.poll()
     (pid,) = worker_pids()
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])  # noqa: ASYNC240
-    limit = pages * resource.getpagesize() + (4 << 20)
+    limit = pages * resource.getpagesize() + (2 << 20)
     resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
     with pytest.raises(FetchError, match=r"cannot be used: .*: Cannot allocate memory"):
         await source.read(snapshot.files)

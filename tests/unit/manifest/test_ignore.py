@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -154,11 +153,11 @@ def test_a_file_of_the_largest_size_is_read() -> None:
         pytest.param("**/*a*a*a*b/" * 8 + "c", ("a" * 60 + "/") * 60 + "d", id="both"),
     ],
 )
-def test_no_pattern_takes_long(pattern: str, path: str) -> None:
+@pytest.mark.timeout(60)
+def test_no_pattern_takes_for_ever(pattern: str, path: str) -> None:
+    """Tried at each length of each star, any of these would outlast the universe."""
     rules = IgnoreRules().within("", f"{pattern}\n".encode())
-    started = time.process_time()
     assert not rules.leave_out(path)
-    assert time.process_time() - started < 1
 
 
 def test_what_is_not_understood_may_not_have_many_wildcards() -> None:
