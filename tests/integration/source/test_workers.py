@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -17,6 +16,8 @@ from agent.source.login.credentials import Credentials
 from agent.source.pool import WorkerDied, WorkerPool, worker_command, worker_environment
 from agent.source.protocol import Done, Failure, ListRefs, OnMirror, encode
 from agent.source.snapshot import Trust
+from agent.source.worker import main
+from agent.source.worker.mirror import Mirror
 from tests.gitservers.broken import listener
 from tests.integration.source.conftest import Remote, Track
 from tests.integration.source.processes import eventually, is_running, worker_pids
@@ -156,18 +157,15 @@ async def test_what_nobody_expected_is_a_failure_and_no_crash(tmp_path: Path) ->
     await pool.close()
 
 
-async def test_a_worker_without_memory_does_not_make_the_mirror_damaged(
-    local: Remote, track: Track
+async def test_a_worker_without_memory_does_not_call_the_mirror_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    local.upstream.commit({"deploy/a.yaml": "#" * (9 << 20)})
-    source = track(local)
-    snapshot = await source.poll()
-    (pid,) = worker_pids()
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])  # noqa: ASYNC240
-    limit = pages * resource.getpagesize() + (2 << 20)
-    resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
-    with pytest.raises(FetchError, match=r"cannot be used: .*: Cannot allocate memory"):
-        await source.read(snapshot.files)
+    def want(self: Mirror) -> bool:
+        raise MemoryError(self.path)
+
+    monkeypatch.setattr(Mirror, "is_sound", want)
+    answer = main.answer(OnMirror("/mirror", "is_sound", {}), homedir=tmp_path)
+    assert answer == Failure("machine", "/mirror: Cannot allocate memory")
 
 
 async def test_an_idle_worker_that_died_is_replaced(local: Remote, track: Track) -> None:
