@@ -11,11 +11,13 @@ import asyncio
 import threading
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from typing import Any, Final, TypeVar
+from contextlib import suppress
+from typing import Final, TypeVar
+from weakref import WeakValueDictionary
 
 T = TypeVar("T")
 
-_running: Final[dict[Hashable, Future[Any]]] = {}
+_locks: Final[WeakValueDictionary[Hashable, asyncio.Lock]] = WeakValueDictionary()
 
 
 async def in_own_thread(key: Hashable, function: Callable[[], T]) -> T:
@@ -23,25 +25,28 @@ async def in_own_thread(key: Hashable, function: Callable[[], T]) -> T:
 
     The caller keeps the deadline: when it is cancelled the thread goes on, and is left alone.
     """
-    while (before := _running.get(key)) is not None:
-        await asyncio.wait([asyncio.wrap_future(before)])
+    loop = asyncio.get_running_loop()
+    lock = _locks.setdefault((loop, key), asyncio.Lock())
+    await lock.acquire()
+
+    def release(_: Future[T]) -> None:
+        with suppress(RuntimeError):  # the loop has ended, and nobody waits any more
+            loop.call_soon_threadsafe(lock.release)
+
     future: Future[T] = Future()
     future.set_running_or_notify_cancel()  # from now on it cannot be cancelled
-    _running[key] = future
+    future.add_done_callback(release)
     try:
-        threading.Thread(target=_run, args=(key, function, future), daemon=True).start()
-    except RuntimeError:  # the machine has no thread for it
-        del _running[key]
-        raise
+        threading.Thread(target=_run, args=(function, future), daemon=True).start()
+    except RuntimeError as error:  # the machine has no thread for it
+        future.set_exception(error)
     return await asyncio.wrap_future(future)
 
 
-def _run(key: Hashable, function: Callable[[], T], future: Future[T]) -> None:
+def _run(function: Callable[[], T], future: Future[T]) -> None:
     try:
         result = function()
     except BaseException as error:
-        del _running[key]
         future.set_exception(error)
     else:
-        del _running[key]
         future.set_result(result)

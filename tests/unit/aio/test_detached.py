@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import subprocess
 import sys
@@ -40,6 +41,29 @@ async def test_calls_for_one_key_come_one_after_the_other() -> None:
     await asyncio.gather(*calls)
     assert order[0] == "first"
     assert sorted(order[1:]) == ["a", "b"]
+
+
+async def test_a_failure_is_told_to_who_called_and_to_nobody_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    go = threading.Event()
+
+    def fail() -> None:
+        go.wait()
+        raise FileNotFoundError
+
+    calls = [asyncio.create_task(in_own_thread("key", fail)) for _ in range(4)]
+    await asyncio.sleep(0.02)
+    for given_up in (calls.pop(), calls.pop(0)):
+        given_up.cancel()
+    go.set()
+    failed = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(error) for error in failed] == [FileNotFoundError] * 2
+    del calls, given_up, failed  # an exception that nobody asked for is told at its end
+    gc.collect()
+    await asyncio.sleep(0.02)
+    gc.collect()
+    assert caplog.records == []
 
 
 async def test_files_that_hang_leave_the_threads_that_all_need(tmp_path: Path) -> None:
