@@ -69,6 +69,10 @@ def test_a_pass_killed_anywhere_is_made_good_by_the_next(
     assert measure.after.keys() == scenario.wanted | measure.not_ours | {inventory}
     deaths = list(_deaths(measure.landing.points, stride))
     played = _play_all(scenario, deaths, control_plane, launchers, tmp_path)
+    # A few points exist in some runs only, such as an answer that comes in two pieces.
+    missed = [d for d, trial in zip(deaths, played, strict=True) if not trial.landing.killed]
+    deaths += missed
+    played += _play_all(scenario, missed, control_plane, launchers, tmp_path)
     deleted = _deletions(control_plane, mark)
     assert not _faults(scenario, measure, measure, deleted[measure.namespace])
     faults = {
@@ -77,11 +81,10 @@ def test_a_pass_killed_anywhere_is_made_good_by_the_next(
         if (found := _faults(scenario, measure, trial, deleted[trial.namespace]))
     }
     killed = sum(trial.landing.killed for trial in played)
-    print(f"{scenario.name}: {len(measure.landing.points)} points, {killed}/{len(played)} killed")
+    wanted = len(deaths) - len(missed)
+    print(f"{scenario.name}: {len(measure.landing.points)} points, {killed}/{wanted} killed")
     assert not faults, _report(faults, of=len(played))
-    # Some points exist in some runs only, such as an answer that comes in two pieces; more so on a
-    # busy machine, and a scenario may have few.
-    assert killed >= 0.75 * len(played)
+    assert killed > 0.9 * wanted
 
 
 def _deaths(points: tuple[str, ...], stride: int) -> Iterator[Death]:
