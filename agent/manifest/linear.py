@@ -24,7 +24,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<char>\\.|[^\\\[\](){}.*+?^$|/])",
     re.DOTALL,
 )
-_MOST_UNREAD: Final = 4  # wildcards; a path of ordinary length still takes milliseconds
+_MOST_UNREAD: Final = 1  # wildcard: each one more costs another length of the path
 
 _Token = tuple[str, str]
 
@@ -32,7 +32,8 @@ _Token = tuple[str, str]
 def linear(pattern: str) -> str:
     """Return an expression that matches the same paths; ``pattern`` is pathspec's.
 
-    Raises ValueError for one that is not understood and has many wildcards.
+    Raises ValueError for one that is not understood and has more than one wildcard; pathspec writes
+    none such now.
     """
     tokens = list(_tokens(pattern.removeprefix("^")))
     if not tokens:

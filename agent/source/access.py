@@ -11,8 +11,8 @@ import os
 from dataclasses import replace
 
 from agent.aio.detached import in_own_thread
-from agent.source.errors import AuthError, CredentialsError, SecretError
-from agent.source.fetcher import Deadline, timed_out
+from agent.source.errors import AuthError, CredentialsError, FetchTimeout, SecretError
+from agent.source.fetcher import Deadline
 from agent.source.login import sshkeys
 from agent.source.login.credentials import CredentialProvider, Credentials, for_url
 from agent.source.login.known_hosts import keyscan_command, machine_known_hosts
@@ -65,7 +65,12 @@ class Access:
             async with asyncio.timeout(deadline.left()):
                 self._ready = await self._completed(await self._provider.get(fresh=fresh))
         except TimeoutError:
-            raise timed_out(self._url, deadline) from None
+            raise FetchTimeout(
+                self._url.redacted(),
+                f"the credentials were not there within {deadline.seconds:g}s",
+                hint="check where the track has them from: files and what they are on, the API "
+                "server for a Secret, the forge for a GitHub App",
+            ) from None
         except CredentialsError as error:
             origin = " from secret" if isinstance(error, SecretError) else ""
             raise AuthError(

@@ -106,8 +106,6 @@ def _parse_with_scheme(text: str) -> GitUrl:
     try:
         parts = urlsplit(text)
         port = parts.port
-        if parts.netloc.endswith(":") and "@" in parts.path:
-            raise ValueError  # a password that starts with a slash
     except ValueError:
         # The exception's own text may quote the password.
         raise _refused(text, "host or port cannot be read; percent-encode the password") from None
@@ -115,6 +113,12 @@ def _parse_with_scheme(text: str) -> GitUrl:
         return _local(text, parts)
     if parts.scheme not in _DEFAULT_PORTS:
         raise _refused(text, f"transport {parts.scheme!r} is not supported; {_FORMS}")
+    if "@" in parts.path and "@" not in parts.netloc:
+        raise _refused(
+            text,
+            'there is an "@" behind the first slash: percent-encode the password that has the '
+            "slash, or write %40 if it belongs to the path",
+        )
     if parts.query or parts.fragment:
         raise _refused(
             text, "a repository URL has no query or fragment; credentials do not go there"

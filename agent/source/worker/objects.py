@@ -52,12 +52,7 @@ def commit_of(repository: pygit2.Repository, commit: str) -> pygit2.Commit:
 
 
 def blob_of(repository: pygit2.Repository, blob_id: str) -> bytes:
-    """Return a file's content by its id; raise MirrorDamaged when it is something else.
-
-    Of a file that is too large to be a manifest, as much as shows that it is.
-    """
-    if _header(repository, pygit2.Oid(hex=blob_id)) > MAX_FILE_SIZE:
-        return b"\n" * (MAX_FILE_SIZE + 1)
+    """Return a file's content by its id; raise MirrorDamaged when it is something else."""
     found = repository[blob_id]
     if not isinstance(found, pygit2.Blob):
         raise MirrorDamaged(f"{blob_id} is not a file")
@@ -69,12 +64,8 @@ def size_of(repository: pygit2.Repository, found: pygit2.Blob) -> int:
 
     What is larger is not: its bytes, of which a small pack may hold any number, would fill memory.
     """
-    size = _header(repository, found.id)
+    size = int(repository.odb.read_header(found.id)[1])
     return size if size > MAX_FILE_SIZE else found.size
-
-
-def _header(repository: pygit2.Repository, object_id: pygit2.Oid) -> int:
-    return int(repository.odb.read_header(object_id)[1])
 
 
 def revision_of(commit: pygit2.Commit, record: Record) -> Revision:

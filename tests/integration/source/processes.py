@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,12 @@ def worker_pids(parent: int | None = None) -> list[int]:
         if int(ppid) == wanted and (state == "Z" or b"agent.source.worker" in command):
             found.append(int(folder.name))
     return found
+
+
+def address_space(pid: int) -> int:
+    """Return how many bytes a process has mapped."""
+    pages = Path(f"/proc/{pid}/statm").read_text().split()[0]
+    return int(pages) * resource.getpagesize()
 
 
 def is_running(pid: int) -> bool:

@@ -196,7 +196,8 @@ async def test_a_forge_that_does_not_answer_is_given_up_at_the_deadline(
     async with listener(trickle=False) as port:
         credentials = provider(forge, git, base_url=f"https://127.0.0.1:{port}")
         error = (await track(remote, credentials=credentials, timeout=0.5).poll()).error
-    assert "no complete answer within 0.5s" in str(error)
+    assert "the credentials were not there within 0.5s" in str(error)
+    assert "the forge for a GitHub App" in str(error)
 
 
 async def test_an_answer_that_comes_in_pieces_is_read_to_its_end(

@@ -335,3 +335,26 @@ async def test_the_next_poll_uses_what_was_rotated(
     assert "No required SSL certificate" in str((await source.poll()).error)
     client.current = replace(client.current, **_client(https_server))
     assert (await source.poll()).error is None
+
+
+@pytest.mark.parametrize("own", ["proxy", "ca"])
+async def test_what_one_track_learned_on_its_way_is_not_believed_for_another(
+    https: Remote,
+    https_server: HttpsServer,
+    proxies: dict[str, ProxyServer],
+    track: Track,
+    own: str,
+) -> None:
+    """A proxy, or a server that only one of them trusts, may have led it elsewhere."""
+    https.upstream.commit({"deploy/a.yaml": "1"})
+    given = https.credentials
+    others: dict[str, Any] = {"proxy": proxies["http"].url(), "ca": given.ca + b"\n"}
+    led = replace(https, credentials=replace(given, **{own: others[own]}))
+    for remote in (led, https, led, https):
+        assert (await track(remote).poll()).error is None
+    asked = [
+        line
+        for line in https_server.requests(https.upstream.path)
+        if "info/refs" in line and "version=2" in line
+    ]
+    assert len(asked) == 2

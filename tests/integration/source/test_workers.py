@@ -147,8 +147,8 @@ async def test_what_nobody_expected_is_a_failure_and_no_crash(tmp_path: Path) ->
     answer = await pool.call(OnMirror("/nowhere", "no_such", {}), seconds=20)
     assert isinstance(answer, Failure)
     assert "AttributeError" in answer.reason
-    (homedir,) = tmp_path.iterdir()  # noqa: ASYNC240
-    (homedir / ".ssh").write_text("in the way")
+    [homedir] = os.listdir(tmp_path)
+    (tmp_path / homedir / ".ssh").write_text("in the way")
     before = worker_pids()
     answer = await pool.call(_hanging(1), seconds=20)
     assert isinstance(answer, Failure)

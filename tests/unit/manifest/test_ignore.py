@@ -163,4 +163,4 @@ def test_no_pattern_takes_for_ever(pattern: str, path: str) -> None:
 def test_what_is_not_understood_may_not_have_many_wildcards() -> None:
     assert linear("^(x|y)[^/]*") == "^(x|y)[^/]*"
     with pytest.raises(ValueError, match="too many wildcards"):
-        linear("^(x|y)" + "[^/]*a" * 5)
+        linear("^(x|y)[^/]*a[^/]*")

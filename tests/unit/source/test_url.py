@@ -65,6 +65,8 @@ def test_a_url_is_read_as_git_reads_it(text: str, expected: GitUrl) -> None:
         pytest.param("file://server/app", "no host", id="file-with-host"),
         pytest.param("https://ada:hunter2/x@example.org/app", "percent-encode", id="raw-slash"),
         pytest.param("https://ada:/hunter2@example.org/app", "percent-encode", id="first-slash"),
+        pytest.param("https://ada:12/hunter2@example.org/app", "percent-encode", id="as-port"),
+        pytest.param("https://hun/ter2@example.org/app", "percent-encode", id="token-with-slash"),
         pytest.param("https://ada:hunter2://x@example.org/app", "percent-encode", id="raw-scheme"),
         pytest.param("ada:hunter2 x@example.org/app", "spaces", id="no-scheme"),
         pytest.param("https://example.org/a b", "spaces", id="space"),
