@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +15,9 @@ import pytest
 import pytest_asyncio
 
 from agent.source.errors import FetchTimeout
-from agent.source.login.credentials import Credentials
+from agent.source.login.credentials import Credentials, basic_auth
+from agent.source.login.places import File
+from agent.source.login.providers import PlacedCredentials, PlacedKey
 from agent.source.snapshot import Trust
 from tests.gitservers.broken import listener, stuck
 from tests.gitservers.https import HttpsServer
@@ -121,6 +124,24 @@ class _NameServer(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, _: object) -> None:
         self.asked.append(data)
+
+
+async def test_a_credential_that_hangs_costs_its_own_track_only(
+    https: Remote, track: Track, tmp_path: Path
+) -> None:
+    """A FIFO that nobody writes to is like a file on a server that is gone."""
+    https.upstream.commit({"deploy/a.yaml": "1"})
+    os.mkfifo(tmp_path / "key")
+    hanging = PlacedCredentials(PlacedKey(File(tmp_path / "key"), basic_auth))
+    source = track(https, credentials=hanging, timeout=0.1)
+    try:
+        for _ in range(20):  # asyncio has fewer threads
+            snapshot = await source.poll()
+            assert isinstance(snapshot.error, FetchTimeout)
+            assert "the credentials were not there within 0.1s" in str(snapshot.error)
+        assert (await track(https).poll()).trust is Trust.NEW
+    finally:
+        os.close(os.open(tmp_path / "key", os.O_RDWR))
 
 
 @pytest.mark.parametrize("scheme", ["https", "ssh"])
