@@ -13,7 +13,7 @@
     ├── VerificationError    nobody who is trusted signed the revision, or it cannot be told
     ├── ReferenceNotFound    the repository has no such branch, tag, ref or commit
     ├── PathNotFound         the revision has no manifest file under the sub-path
-    └── RulesUnreadable      a .sourceignore cannot be read, so which files count is unknown
+    └── ContentsUndecided    which files count is unknown: a .sourceignore, or far too many
     CredentialsError         a credential cannot be read; the source turns it into an AuthError
     └── SecretError          ... out of a Kubernetes Secret
     SignatureError           a signature or the keys are no good; becomes a VerificationError
@@ -110,11 +110,12 @@ class PathNotFound(SourceError):
     """
 
 
-class RulesUnreadable(SourceError):
-    """A ``.sourceignore`` of the revision cannot be read.
+class ContentsUndecided(SourceError):
+    """Which files of the revision count cannot be told.
 
-    An error for the whole revision: without the rule, files would count that must not, and with a
-    guess others would be missing and their objects deleted.
+    A ``.sourceignore`` cannot be read, or there is more than is looked at. An error for the whole
+    revision: without the rule, files would count that must not, and with a guess others would be
+    missing and their objects deleted.
     """
 
 
@@ -138,8 +139,8 @@ class SignatureError(AgentError):
         self.hint = hint
 
 
-class RulesRefused(AgentError):
-    """A ``.sourceignore`` cannot be read: which, where in it, and why."""
+class ContentsRefused(AgentError):
+    """Which files count cannot be told: the file and line, or the folder, and why."""
 
 
 class MirrorDamaged(AgentError):

@@ -16,7 +16,7 @@ import msgspec
 
 from agent.source import records
 from agent.source.contents import Contents, Wanted
-from agent.source.errors import MirrorDamaged, RulesRefused
+from agent.source.errors import ContentsRefused, MirrorDamaged
 from agent.source.pool import WorkerCrashed
 from agent.source.protocol import Answer, Done, Failure, OnMirror
 from agent.source.records import Found, Record, Records
@@ -84,7 +84,7 @@ class OnDisk:
         return await self._call("candidate", Candidate, record=record)
 
     async def contents(self, record: Record, wanted: Wanted) -> Contents:
-        """Return what a commit has for a track; raise RulesRefused."""
+        """Return what a commit has for a track; raise ContentsRefused."""
         return await self._call("contents", Contents, record=record, wanted=wanted)
 
     async def blobs(self, files: Sequence[TreeFile]) -> dict[str, bytes]:
@@ -135,8 +135,8 @@ class OnDisk:
             raise OSError(f"{self.path}: the git worker answered another question")
         if answer.kind == "mirror":
             raise MirrorDamaged(answer.reason)
-        if answer.kind == "rules":
-            raise RulesRefused(answer.reason)
+        if answer.kind == "contents":
+            raise ContentsRefused(answer.reason)
         raise OSError(answer.reason)
 
 

@@ -15,7 +15,7 @@ from agent.source.login.credentials import Credentials
 
 FailureKind = Literal[
     "auth", "host-key", "timeout", "unreachable", "sha-refused", "object-format", "mirror",
-    "local", "folder", "bundle", "bundle-base", "rules", "machine",
+    "local", "folder", "bundle", "bundle-base", "contents", "machine",
 ]  # fmt: skip
 """Who said no: the server to us (auth), we to the server (host-key), libgit2's own clock (timeout),
 the network or the server's git (unreachable), the server to a fetch by id, libgit2 to the

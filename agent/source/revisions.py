@@ -18,11 +18,11 @@ from agent import log
 from agent.manifest.ignore import IgnoreRules
 from agent.source.contents import Contents, Wanted
 from agent.source.errors import (
+    ContentsRefused,
+    ContentsUndecided,
     FetchError,
     MirrorDamaged,
     PathNotFound,
-    RulesRefused,
-    RulesUnreadable,
     SignatureError,
     SourceError,
     VerificationError,
@@ -93,8 +93,8 @@ class Revisions:
     async def judge(self, record: Record, *, checked_at: float) -> Snapshot:
         """Return the files of a revision that the mirror holds, and record it as good.
 
-        NEW or UNCHANGED; EMPTY without files. Raises VerificationError, RulesUnreadable, FetchError
-        and MirrorDamaged.
+        NEW or UNCHANGED; EMPTY without files. Raises VerificationError, ContentsUndecided,
+        FetchError and MirrorDamaged.
         """
         verified = await self._verified(record)
         contents = await self._contents(record)
@@ -202,8 +202,8 @@ class Revisions:
     async def _contents(self, record: Record) -> Contents:
         try:
             return await self.on_disk(self._mirror.contents(record, self._wanted))
-        except RulesRefused as error:
-            raise RulesUnreadable(
+        except ContentsRefused as error:
+            raise ContentsUndecided(
                 self._url,
                 f"commit {record.commit[:12]}: {error}",
                 hint="until it is mended the last good revision is kept and nothing is deleted",

@@ -18,7 +18,7 @@ import msgspec
 
 from agent.frozen import die_with_parent
 from agent.manifest.errors import IgnoreFileError
-from agent.source.errors import MirrorDamaged
+from agent.source.errors import ContentsRefused, MirrorDamaged
 from agent.source.protocol import (
     Answer,
     Done,
@@ -52,8 +52,8 @@ def _on_mirror(request: OnMirror) -> Answer:
         return Done(msgspec.Raw(msgspec.json.encode(_called(request))))
     except MirrorDamaged as error:
         return Failure("mirror", _printable(error))
-    except IgnoreFileError as error:
-        return Failure("rules", _printable(error))
+    except (IgnoreFileError, ContentsRefused) as error:
+        return Failure("contents", _printable(error))
     except OSError as error:
         return Failure("machine", _printable(error))
     except MemoryError:

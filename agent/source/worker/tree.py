@@ -17,12 +17,17 @@ from agent.manifest.errors import IgnoreFileError
 from agent.manifest.ignore import IGNORE_FILE, IgnoreRules
 from agent.manifest.paths import is_hidden, is_manifest_path
 from agent.source.contents import Selection, Wanted
+from agent.source.errors import ContentsRefused
 from agent.source.snapshot import TreeFile
 from agent.source.worker.libgit import pygit2
 from agent.source.worker.objects import size_of
 
 AcceptPath = Callable[[str], bool]
 """Whether a file's path, from the repository's root, is worth reading."""
+
+MOST_ENTRIES: Final = 200_000
+"""Files and folders that are looked at for one track. A pack of kilobytes may unfold to millions:
+folders that hold one and the same folder many times. A million took 45 s and 374 MB of memory."""
 
 _LINK: Final = pygit2.enums.FileMode.LINK
 
@@ -31,7 +36,7 @@ def select(repository: pygit2.Repository, root: pygit2.Tree, wanted: Wanted) -> 
     """Return what counts at the sub-path, a folder or one file.
 
     Each blob that counts and is no larger than a manifest may be is read, so a damaged one raises
-    here and not later. Raises IgnoreFileError.
+    here and not later. Raises IgnoreFileError, and ContentsRefused for far too many files.
     """
     found: pygit2.Object = root
     path, rules = "", IgnoreRules.configured(wanted.ignore)
@@ -58,10 +63,14 @@ def select(repository: pygit2.Repository, root: pygit2.Tree, wanted: Wanted) -> 
 
 
 def everything(repository: pygit2.Repository, root: pygit2.Tree) -> Iterator[pygit2.Object]:
-    """Yield all folders and files of a tree; a damaged one raises."""
+    """Yield all folders and files of a tree, each once; a damaged one raises."""
     pending = [root]
+    seen = {root.id}
     while pending:
         for entry in pending.pop():
+            if entry.id in seen:
+                continue
+            seen.add(entry.id)
             if isinstance(entry, pygit2.Tree):
                 pending.append(entry)
             elif isinstance(entry, pygit2.Blob):
@@ -78,9 +87,10 @@ class _Walk:
         self.files: list[TreeFile] = []
         self.notes: list[str] = []
         self.ignored = False
+        self._left = MOST_ENTRIES
 
     def through(self, found: pygit2.Object, path: str, rules: IgnoreRules) -> None:
-        """Look at ``found`` and all that is below it."""
+        """Look at ``found`` and all that is below it; raise ContentsRefused if that is too much."""
         pending = [(path, found, rules)]
         while pending:
             path, entry, rules = pending.pop()
@@ -99,6 +109,12 @@ class _Walk:
     ) -> Iterator[tuple[str, pygit2.Object, IgnoreRules]]:
         if (file := _ignore_file(folder, path)) is not None:
             rules = rules.within(path, file.data)
+        self._left -= len(folder)
+        if self._left < 0:
+            raise ContentsRefused(
+                f"{path or '/'}: by here there are more than {MOST_ENTRIES:,} files and folders; "
+                "set sub-path to the folder of the manifests, or leave others out by ignore"
+            )
         for entry in folder:
             name = _name(entry)
             if is_hidden(name):

@@ -6,8 +6,9 @@ import resource
 
 import pytest
 
-from agent.source.errors import PathNotFound, RulesUnreadable
+from agent.source.errors import ContentsUndecided, PathNotFound
 from agent.source.snapshot import Snapshot, Trust
+from tests.gitservers.upstream import git
 from tests.integration.source.conftest import Remote, Track
 from tests.integration.source.processes import address_space, worker_pids
 
@@ -145,12 +146,42 @@ async def test_rules_that_cannot_be_read_keep_the_last_good_revision(
     stale = await source.poll()
     assert stale.trust is Trust.STALE
     assert not stale.may_prune
-    assert isinstance(stale.error, RulesUnreadable)
+    assert isinstance(stale.error, ContentsUndecided)
     assert said in str(stale.error)
     assert (stale.revision, stale.files) == (good.revision, good.files)
     assert (await track(local).poll()).trust is Trust.STALE, "a restart does not forget it"
     local.upstream.commit({}, remove=("deploy/.sourceignore", ".sourceignore"))
     assert _paths(await source.poll()) == ["deploy/a.yaml"]
+
+
+async def test_a_tree_that_unfolds_without_end_keeps_the_last_good_revision(
+    local: Remote, track: Track
+) -> None:
+    """Twelve folders in git, a million million files in the sub-path."""
+    upstream = local.upstream
+    upstream.commit({"deploy/a.yaml": "1"})
+    source = track(local)
+    good = await source.poll()
+    first = git("rev-parse", "main:deploy", repository=upstream.path)
+    tree = first
+    for _ in range(12):
+        listing = "".join(f"040000 tree {tree}\tfolder-{number}\n" for number in range(10))
+        tree = git("mktree", repository=upstream.path, stdin=listing.encode())
+    root = f"040000 tree {tree}\tdeploy\n040000 tree {first}\tsound\n"
+    bomb = git("mktree", repository=upstream.path, stdin=root.encode())
+    as_ada = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    commit = git(
+        *as_ada, "commit-tree", "-m", "x", "-p", upstream.head(), bomb, repository=upstream.path
+    )
+    upstream.set_branch("main", commit)
+    stale = await source.poll()
+    assert stale.trust is Trust.STALE
+    assert isinstance(stale.error, ContentsUndecided)
+    assert "more than 200,000 files and folders; set sub-path" in str(stale.error)
+    assert stale.files == good.files
+    assert _paths(await track(local, sub_path="sound").poll()) == ["sound/a.yaml"]
+    ignoring = track(local, ignore=("folder-*/",))
+    assert _empty_because(await ignoring.poll()) == "all that is there is ignored"
 
 
 async def test_a_file_of_any_size_costs_neither_the_others_nor_memory(

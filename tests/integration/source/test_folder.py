@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.source.errors import RulesUnreadable
+from agent.source.errors import ContentsUndecided
 from agent.source.git import GitSource
 from agent.source.snapshot import Snapshot, Trust
 from tests.gitservers.upstream import Upstream, git
@@ -367,5 +367,5 @@ async def test_rules_that_are_a_symlink_are_refused_as_in_a_repository(
     write(folder, {"a.yaml": "1", "rules": "b.yaml\n"})
     (folder / ".sourceignore").symlink_to("rules")
     snapshot = await source().poll()
-    assert isinstance(snapshot.error, RulesUnreadable)
+    assert isinstance(snapshot.error, ContentsUndecided)
     assert "put the rules here" in str(snapshot.error)
