@@ -1,8 +1,8 @@
 # Everything a developer and the CI do with this repository; `make` alone lists it.
 #
 # Each stage says its name and the time since make began, and is quiet otherwise unless it fails.
-# What is needed is made: .venv in this folder; the control plane in ~/.cache/lightkeeper (see
-# tests/controlplane/build.sh); a few Debian packages on the machine.
+# What is needed is made: .venv in this folder; the API servers in ~/.cache/lightkeeper (see
+# tests/controlplane/build.sh and newer.sh); a few Debian packages on the machine.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -91,6 +91,11 @@ controlplane: ## etcd and kube-apiserver, found or built once (about 6 minutes)
 	$(call stage,control plane)
 	PYTHON=$(PYTHON) tests/controlplane/build.sh >/dev/null
 
+.PHONY: newer
+newer: ## an API server of today for custom resources, found or built once (about 6 minutes)
+	$(call stage,API server of today)
+	tests/controlplane/newer.sh >/dev/null
+
 # --- checks -----------------------------------------------------------------------------------
 
 .PHONY: lint
@@ -119,7 +124,7 @@ unit: $(VENV) ## the tests that need no server
 	$(BIN)/pytest -m 'not integration and not e2e'
 
 .PHONY: integration
-integration: $(VENV) system controlplane ## the tests against real servers
+integration: $(VENV) system controlplane newer ## the tests against real servers
 	$(call stage,integration tests)
 	$(BIN)/pytest -m integration
 
@@ -129,7 +134,7 @@ e2e: $(VENV) system controlplane binary ## the tests that drive the binary
 	$(BIN)/pytest -m e2e
 
 .PHONY: test
-test: $(VENV) system controlplane lint types layers binary ## everything, with coverage; this is the CI
+test: $(VENV) system controlplane newer lint types layers binary ## everything, with coverage; this is the CI
 	$(call stage,unit and integration tests and those of the binary)
 	$(BIN)/coverage run -m pytest $(TEST_FOLDERS)
 	$(BIN)/coverage report --format=total | xargs printf 'coverage: %s%% of agent (lines and branches)\n'

@@ -134,11 +134,12 @@ debian_archive() {
   printf '%s\n' "$archive"
 }
 
-# private_apt SUITE: an apt of our own in $work/apt, next to the machine's: same archive, same keys,
-# same proxy, other folders; binary packages and sources. APT_CONFIG points at it from here on.
+# private_apt SUITE [BESIDE]: an apt of our own in $work/apt, next to the machine's: same archive,
+# same keys, same proxy, other folders; binary packages and sources. APT_CONFIG points at it from
+# here on. A suite that the machine does not use is where the one BESIDE it comes from.
 private_apt() {
   local archive
-  archive=$(debian_archive "$1")
+  archive=$(debian_archive "${2:-$1}")
   mkdir -p "$work"/apt/{lists,archives}/partial "$work/apt/sources.d"
   printf '%s [signed-by=%s] %s %s main\n' deb "$keyring" "$archive" "$1" \
     deb-src "$keyring" "$archive" "$1" >"$work/apt/sources.list"

@@ -18,10 +18,12 @@ from secrets import token_hex
 import pytest
 
 from tests.controlplane.kubectl import Kubectl
+from tests.controlplane.newer import find_newer_assets
 from tests.controlplane.process import ServerError
 from tests.controlplane.server import ControlPlane, find_assets
 
 _ASSETS = pytest.StashKey[Path]()
+_NEWER = pytest.StashKey[Path]()
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +35,18 @@ class Cluster:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the control plane before the first test that needs it, where no test's timeout runs."""
+    """Build the servers before the first test that needs them, where no test's timeout runs."""
     config = session.config
-    needed = any("cluster" in getattr(item, "fixturenames", ()) for item in session.items)
-    if not needed or config.option.collectonly or _foreign_kubeconfig():
+    if config.option.collectonly or _foreign_kubeconfig():
         return
+    needed = {name for item in session.items for name in getattr(item, "fixturenames", ())}
     capture = config.pluginmanager.getplugin("capturemanager")
     try:
         with capture.global_and_fixture_disabled():
-            config.stash[_ASSETS] = find_assets()
+            if "cluster" in needed:
+                config.stash[_ASSETS] = find_assets()
+            if "newer_assets" in needed:
+                config.stash[_NEWER] = find_newer_assets()
     except ServerError as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.INTERNAL_ERROR)
 
@@ -64,6 +69,18 @@ def control_plane(cluster: Cluster) -> ControlPlane:
     if cluster.control_plane is None:
         pytest.skip("needs a control plane of its own; unset LIGHTKEEPER_TEST_KUBECONFIG")
     return cluster.control_plane
+
+
+@pytest.fixture(scope="session")
+def assets(request: pytest.FixtureRequest, control_plane: ControlPlane) -> Path:
+    """The programs of the session's own control plane."""
+    return request.config.stash[_ASSETS]
+
+
+@pytest.fixture(scope="session")
+def newer_assets(request: pytest.FixtureRequest, control_plane: ControlPlane) -> Path:
+    """The programs of an API server of today, to be run beside a control plane of our own."""
+    return request.config.stash[_NEWER]
 
 
 @pytest.fixture(scope="session")

@@ -189,13 +189,17 @@ class Client:
         inactivity: float,
         namespace: str = "",
         selector: str = "",
+        send_initial_events: bool = False,
     ) -> AsyncIterator[AsyncIterator[WatchEvent]]:
         """Watch from ``resource_version`` on; the server ends it after ``seconds``.
 
+        With ``send_initial_events`` it begins with what there is; see ``kube.watchlist``.
         Raises TransportError after ``inactivity`` seconds without a line.
         """
         params = {
             "watch": True,
+            "sendInitialEvents": send_initial_events,
+            "resourceVersionMatch": "NotOlderThan" if send_initial_events else "",
             "allowWatchBookmarks": True,
             "labelSelector": selector,
             "resourceVersion": resource_version,

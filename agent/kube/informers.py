@@ -10,9 +10,10 @@ from typing import Generic, TypeVar
 
 from agent.aio.supervise import forever
 from agent.kube.client import Client
-from agent.kube.reflector import Reflector, State
+from agent.kube.reflector import Reflector, Selection, State
 from agent.kube.resource import Resource
 from agent.kube.store import Store
+from agent.kube.watchlist import WatchLists
 from agent.manifest.keys import JSONObject
 
 R = TypeVar("R")
@@ -60,6 +61,7 @@ class Informers(Generic[R]):
         namespace: str,
     ) -> None:
         self._client = client
+        self._watch_lists = WatchLists(client)
         self._tasks = tasks
         self._project = project
         self._on_change = on_change
@@ -100,8 +102,11 @@ class Informers(Generic[R]):
             project=lambda obj: self._project(obj, resource),
             store=store,
             on_gone=lambda: self._on_gone(resource),
-            selector=self._selector,
-            namespace=self._namespace if resource.namespaced else "",
+            selection=Selection(
+                selector=self._selector,
+                namespace=self._namespace if resource.namespaced else "",
+            ),
+            watch_lists=self._watch_lists,
         )
         informer = Informer(resource=resource, store=store, reflector=reflector)
         self._informers[resource] = informer

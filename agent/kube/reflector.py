@@ -1,7 +1,8 @@
 """Reflector: keep a Store equal to what the server has of one kind (client-go's tools/cache).
 
-List in pages, then watch with bookmarks from there; resume where the watch ended; list again only
-after 410 Gone. Silence longer than the server's bookmark period counts as a dead connection.
+List, then watch with bookmarks from there; resume where the watch ended; list again only after
+410 Gone. A list is the beginning of a watch where the server has that, elsewhere it has pages.
+Silence longer than the server's bookmark period counts as a dead connection.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -17,6 +20,7 @@ import msgspec
 
 from agent import log
 from agent.aio.backoff import Backoff
+from agent.kube import watchlist
 from agent.kube.client import Client, WatchEvent
 from agent.kube.errors import (
     ApiError,
@@ -29,6 +33,7 @@ from agent.kube.errors import (
 )
 from agent.kube.resource import Resource
 from agent.kube.store import Store
+from agent.kube.watchlist import NotStreamed, WatchLists
 from agent.manifest.keys import JSONObject
 
 logger = logging.getLogger(__name__)
@@ -56,11 +61,20 @@ class State(Enum):
     FAILING = "failing"
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which objects of a kind: those of one namespace, or all, whose labels match."""
+
+    selector: str = ""
+    namespace: str = ""
+
+
 class Reflector(Generic[R]):
     """Keeps ``store`` in step; ``run`` goes on until cancelled.
 
     ``project`` makes the small record that is kept of an object; the object itself is dropped.
-    ``on_gone`` is called when the server does not have the kind any more.
+    ``on_gone`` is called when the server does not have the kind any more. Without ``watch_lists``
+    lists come in pages.
     """
 
     def __init__(
@@ -71,8 +85,8 @@ class Reflector(Generic[R]):
         project: Callable[[JSONObject], R],
         store: Store[R],
         on_gone: Callable[[], None],
-        selector: str = "",
-        namespace: str = "",
+        selection: Selection,
+        watch_lists: WatchLists | None = None,
     ) -> None:
         self.resource = resource
         self.state = State.STARTING
@@ -81,8 +95,8 @@ class Reflector(Generic[R]):
         self._project = project
         self._store = store
         self._on_gone = on_gone
-        self._selector = selector
-        self._namespace = namespace
+        self._selection = selection
+        self._watch_lists = watch_lists
         self._version = ""
         self._backoff = Backoff(*RETRY)
         self._progress = False  # the current watch has delivered something
@@ -110,9 +124,21 @@ class Reflector(Generic[R]):
     async def _round(self) -> None:
         """List unless the last watch can be resumed, watch until it ends, pause if it failed."""
         try:
-            if not self._version:
-                await self._list()
-            await self._watch()
+            if not self._version and self._watch_lists and await self._watch_lists.offered():
+                await self._watch_list(self._watch_lists)
+            else:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+            if not self._progress:
+                # A server or proxy that closes at once must not be asked in a tight loop.
+                await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
+            return
+        except NotStreamed as error:
+            self._watch_lists = None  # in pages from now on, and at once
+            logger.info(
+                "listing in pages", extra=log.fields(kind=str(self.resource), reason=str(error))
+            )
             return
         except Gone as error:
             self._version = ""
@@ -147,7 +173,10 @@ class Reflector(Generic[R]):
         cont = ""
         while True:
             page = await self._client.list_page(
-                self.resource, namespace=self._namespace, selector=self._selector, cont=cont
+                self.resource,
+                namespace=self._selection.namespace,
+                selector=self._selection.selector,
+                cont=cont,
             )
             for raw in page.items or []:
                 obj = msgspec.json.decode(raw)
@@ -163,36 +192,74 @@ class Reflector(Generic[R]):
         self._version = page.metadata.resourceVersion
         self._note_success()
 
+    async def _watch_list(self, lists: WatchLists) -> None:
+        """Replace the store's content by the first events of a watch, and follow that watch."""
+        async with AsyncExitStack() as stream:
+            async with lists.turn:
+                try:
+                    events = await stream.enter_async_context(self._open(send_initial_events=True))
+                    await self._take_over(events)
+                except ApiError as error:
+                    if watchlist.is_refusal(error):
+                        raise NotStreamed(str(error)) from error
+                    raise
+            await self._follow(events)
+
+    async def _take_over(self, events: AsyncIterator[WatchEvent]) -> None:
+        seen: dict[str, R] = {}
+
+        def take(event: WatchEvent) -> None:
+            address = self._address(event.object)
+            if event.type == "DELETED":
+                seen.pop(address, None)
+            else:
+                seen[address] = self._project(event.object)
+
+        version = self._version_of(await watchlist.initial(events, self.resource, take))
+        self._store.replace(seen)
+        self._version = version
+        self._note_success()
+
     async def _watch(self) -> None:
         """Follow changes until the server ends the watch, which it does on purpose."""
-        async with self._client.watch(
+        async with self._open() as events:
+            await self._follow(events)
+
+    def _open(
+        self, *, send_initial_events: bool = False
+    ) -> AbstractAsyncContextManager[AsyncIterator[WatchEvent]]:
+        return self._client.watch(
             self.resource,
             resource_version=self._version,
             seconds=random.randint(*WATCH_SECONDS),  # noqa: S311  # jitter, not a secret
             inactivity=INACTIVITY,
-            namespace=self._namespace,
-            selector=self._selector,
-        ) as events:
-            self._progress = False
-            async for event in events:
-                self._handle(event)
-                self._note_progress()
-        if not self._progress:
-            # A server or proxy that closes at once must not be asked in a tight loop.
-            await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
+            namespace=self._selection.namespace,
+            selector=self._selection.selector,
+            send_initial_events=send_initial_events,
+        )
+
+    async def _follow(self, events: AsyncIterator[WatchEvent]) -> None:
+        self._progress = False
+        async for event in events:
+            self._handle(event)
+            self._note_progress()
 
     def _handle(self, event: WatchEvent) -> None:
         if event.type == "ERROR":
             raise from_status(event.object, request=f"WATCH {self.resource}")
-        metadata = event.object.get("metadata")
-        if not isinstance(metadata, dict) or "resourceVersion" not in metadata:
-            raise TransportError(f"a {event.type} event without resourceVersion ({self.resource})")
+        version = self._version_of(event)
         if event.type == "DELETED":
             self._store.delete(self._address(event.object))
         elif event.type in ("ADDED", "MODIFIED"):
             obj = event.object
             self._store.put(self._address(obj), self._project(obj), obj)
-        self._version = str(metadata["resourceVersion"])
+        self._version = version
+
+    def _version_of(self, event: WatchEvent) -> str:
+        metadata = event.object.get("metadata")
+        if not isinstance(metadata, dict) or "resourceVersion" not in metadata:
+            raise TransportError(f"a {event.type} event without resourceVersion ({self.resource})")
+        return str(metadata["resourceVersion"])
 
     def _address(self, obj: Any) -> str:
         """Name an object within its kind: ``namespace/name`` or ``name``.

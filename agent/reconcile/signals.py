@@ -15,7 +15,7 @@ from agent.apply.inventory import CONFIG_MAPS, ID_LABEL
 from agent.apply.signals import Signals
 from agent.kube.client import Client
 from agent.kube.errors import Forbidden
-from agent.kube.reflector import Reflector, State
+from agent.kube.reflector import Reflector, Selection, State
 from agent.kube.store import Store
 from agent.manifest import marks
 from agent.manifest.keys import JSONObject
@@ -61,8 +61,7 @@ class SignalWatch:
             project=self._project,
             store=self._store,
             on_gone=lambda: None,
-            selector=f"{marks.AGENT}={agent},{ID_LABEL}",
-            namespace=namespace,
+            selection=Selection(selector=f"{marks.AGENT}={agent},{ID_LABEL}", namespace=namespace),
         )
         self._running = False
         self._said = False

@@ -8,7 +8,7 @@ import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 from tests.controlplane.ports import free_port
 from tests.controlplane.process import Deadline, ServerProcess
@@ -89,6 +89,9 @@ class Etcd:
         try:
             with urllib.request.urlopen(f"{self.url}/health", timeout=5) as response:
                 return bool(json.load(response)["health"] == "true")
+        except HTTPError as error:
+            error.close()  # 503 until it has a leader, which is itself
+            return False
         except (URLError, OSError, ValueError):
             return False
 

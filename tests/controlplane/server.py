@@ -48,17 +48,17 @@ class ControlPlane:
         self.folder = Path(tempfile.mkdtemp(prefix="lightkeeper-controlplane-"))
         self.admin_token = secrets.token_urlsafe(24)
         self._ready_timeout = ready_timeout
-        self._authority = Authority(self.folder / "pki")
+        self.authority = Authority(self.folder / "pki")
         self._etcd = Etcd(assets / "etcd", self.folder / "etcd")
         self._apiserver = ApiServer(
             assets / "kube-apiserver",
             self.folder,
-            authority=self._authority,
+            authority=self.authority,
             tokens=access.write_token_file(self.folder / "tokens.csv", self.admin_token),
         )
         self._audit = AuditLog(self._apiserver.audit_log, hidden_agent=rest.USER_AGENT)
         self.url = self._apiserver.url
-        self.ca = self._authority.ca.certificate
+        self.ca = self.authority.ca.certificate
         self.client = rest.RestClient(self.url, self.ca, self.admin_token)
         self.kubeconfig = self._kubeconfig("admin", access.token_user(self.admin_token))
         self.kubectl = Kubectl(self.kubeconfig, cache=self.folder / "kubectl-cache")
@@ -121,7 +121,7 @@ class ControlPlane:
 
     def user(self, name: str, *, groups: tuple[str, ...] = ()) -> Path:
         """Make a user with a client certificate; return a kubeconfig. RBAC decides what it may."""
-        pair = self._authority.client(name, groups)
+        pair = self.authority.client(name, groups)
         return self._kubeconfig(pair.key.stem, access.certificate_user(pair))
 
     def service_account_token(self, namespace: str, name: str, *, seconds: int = 3600) -> str:

@@ -12,7 +12,7 @@ import pytest
 from agent.kube import client as client_module
 from agent.kube import reflector as reflector_module
 from agent.kube.client import Client
-from agent.kube.reflector import Reflector, State
+from agent.kube.reflector import Reflector, Selection, State
 from agent.kube.resource import Resource
 from agent.kube.store import Store
 from tests.controlplane.kubectl import Kubectl
@@ -41,8 +41,7 @@ async def following(
         project=lambda obj: (obj["metadata"]["name"], (obj.get("data") or {}).get("x")),
         store=store,
         on_gone=lambda: None,
-        selector=SELECTOR,
-        namespace=namespace,
+        selection=Selection(selector=SELECTOR, namespace=namespace),
     )
     task = asyncio.create_task(reflector.run())
     try:
