@@ -14,7 +14,7 @@ what came; ``fetcher`` makes network calls. Refs over http(s) are listed in this
 All else is libgit2's and happens in processes of their own (``worker``), of which a ``pool`` has
 some when they are needed (``protocol``): fetching; finding out what lies at a plain path
 (``walk``), of which ``watch`` hears that it changed; reading and changing mirrors, which this
-process does by way of ``ondisk``. ``records`` say what was good last; ``sweep`` and ``durable``
-take care of the disk; ``url``, ``listing``, ``resolve``, ``versions``, ``snapshot`` and
-``contents`` are values; ``signatures`` says who signed a revision.
+process does by way of ``ondisk``, one process at a time (``mirrorlock``). ``records`` say what was
+good last; ``sweep`` and ``durable`` take care of the disk; ``url``, ``listing``, ``resolve``,
+``versions``, ``snapshot`` and ``contents`` are values; ``signatures`` says who signed a revision.
 """

@@ -35,6 +35,7 @@ from agent.source.errors import (
 from agent.source.listing import Listing
 from agent.source.login import known_hosts, sshkeys
 from agent.source.login.credentials import Credentials
+from agent.source.mirrorlock import MirrorLock
 from agent.source.ondisk import OnDisk
 from agent.source.pool import IDLE_SECONDS, WorkerDied, WorkerPool
 from agent.source.protocol import (
@@ -111,15 +112,15 @@ class Fetcher:
         self._sessions = Sessions()
         self._exchange = Exchange(self._sessions, environment)
         self._http = SmartHttp(self._exchange)
-        self._locks: WeakValueDictionary[Path, asyncio.Lock] = WeakValueDictionary()
+        self._locks: WeakValueDictionary[Path, MirrorLock] = WeakValueDictionary()
 
     def mirror(self, path: Path) -> OnDisk:
         """Return what works on the mirror at ``path``, which need not exist."""
         return OnDisk(path, self._on_mirror)
 
-    def lock(self, mirror: Path) -> asyncio.Lock:
+    def lock(self, mirror: Path) -> MirrorLock:
         """Return the lock of a mirror: whoever changes its files holds it."""
-        return self._locks.setdefault(mirror, asyncio.Lock())
+        return self._locks.setdefault(mirror, MirrorLock(mirror))
 
     async def list_refs(
         self,

@@ -7,11 +7,10 @@ worth.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -31,6 +30,7 @@ from agent.source.errors import (
 )
 from agent.source.fetcher import Deadline, Fetcher, timed_out
 from agent.source.login.credentials import CredentialProvider, Credentials
+from agent.source.mirrorlock import MirrorBusy
 from agent.source.ondisk import OnDisk
 from agent.source.protocol import Plain
 from agent.source.records import Record, incoming_ref
@@ -231,15 +231,19 @@ class GitSource:
 
     @asynccontextmanager
     async def _exclusive(self, deadline: Deadline) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(deadline.left()):
-                await self._lock.acquire()
-        except TimeoutError:
-            raise timed_out(self._url, deadline) from None
-        try:
+        async with AsyncExitStack() as held:
+            try:
+                await held.enter_async_context(self._lock.hold(deadline.left()))
+            except MirrorBusy as busy:
+                hint = "does another lightkeeper that hangs use this state-dir?"
+                raise FetchTimeout(
+                    self.url, f"{busy} for {deadline.seconds:g}s", hint=hint
+                ) from busy
+            except TimeoutError:
+                raise timed_out(self._url, deadline) from None
+            except OSError as error:
+                raise self._revisions.unusable(error) from error
             yield
-        finally:
-            self._lock.release()
 
     async def _advance(
         self, target: Target, credentials: Credentials, deadline: Deadline, checked_at: float

@@ -146,11 +146,15 @@ class Revisions:
         try:
             return await work
         except (OSError, WorkerDied) as error:
-            raise FetchError(
-                self._url,
-                f"the mirror cannot be used: {error}",
-                hint="check space, permissions and owner of state-dir",
-            ) from error
+            raise self.unusable(error) from error
+
+    def unusable(self, error: Exception) -> FetchError:
+        """Return the error for a mirror that the machine keeps from being used."""
+        return FetchError(
+            self._url,
+            f"the mirror cannot be used: {error}",
+            hint="check space, permissions and owner of state-dir",
+        )
 
     def _kept(self, snapshot: Snapshot) -> Snapshot:
         if snapshot.may_prune:

@@ -27,6 +27,10 @@ _log = logging.getLogger(__name__)
 KEPT_SECONDS: Final = 7 * 24 * 3600.0
 """For how long a track that is no longer there may come back without a fetch."""
 
+_BUSY_SECONDS: Final = (
+    5.0  # longer than that another process is not waited for: a start needs no sweep
+)
+
 
 async def sweep(
     repositories: Path, *, fetcher: Fetcher, agent: str, tracked: Collection[Path]
@@ -37,7 +41,7 @@ async def sweep(
     """
     for path in await asyncio.to_thread(lambda: sorted(repositories.glob("[!.]*"))):
         try:
-            async with fetcher.lock(path):
+            async with fetcher.lock(path).hold(_BUSY_SECONDS):
                 count = await _swept(path, fetcher, agent, tracked)
         except (OSError, MirrorDamaged, WorkerDied) as error:
             _log.warning("not swept", extra=log.fields(path=str(path), error=str(error)))

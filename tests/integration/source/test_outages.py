@@ -232,7 +232,7 @@ async def test_a_poll_waits_for_another_tracks_fetch_no_longer_than_its_deadline
 ) -> None:
     local.upstream.commit({"deploy/a.yaml": "1"})
     source: GitSource = track(local, timeout=0.5)
-    async with fetcher.lock(source._mirror.path):
+    async with fetcher.lock(source._mirror.path).hold(5):
         snapshot = await source.poll()
     assert isinstance(snapshot.error, FetchTimeout)
     assert (await track(local).poll()).trust is Trust.NEW
