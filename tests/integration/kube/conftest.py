@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from agent.kube import auth
 from agent.kube.client import Client
 from agent.kube.transport import Transport
 from tests.controlplane import access
+from tests.controlplane.newer import NewerServer
 from tests.controlplane.server import ControlPlane
 from tests.faults.proxy import FaultProxy
+from tests.integration.kube.gears import serve_gears
 
 
 @pytest_asyncio.fixture
@@ -41,3 +44,11 @@ async def shaky(
     )
     async with Transport(await auth.load(kubeconfig=str(path))) as transport:
         yield Client(transport)
+
+
+@pytest.fixture(scope="package")
+def newer(newer_assets: Path, control_plane: ControlPlane) -> Iterator[NewerServer]:
+    """An API server of today, which has gears."""
+    with NewerServer(newer_assets, control_plane) as server:
+        serve_gears(server)
+        yield server

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 from agent.apply.schemas import Schemas
+from agent.kube import auth, openapi
 from agent.kube.client import Client
 from agent.kube.errors import ServerError
+from agent.kube.transport import Transport
 from agent.manifest.keys import GroupVersionKind
+from agent.plan.merge import Schema, from_openapi, lookup
+from tests.controlplane.newer import NewerServer
 from tests.faults.proxy import Fault, FaultProxy
 
 pytestmark = pytest.mark.asyncio
@@ -18,8 +22,7 @@ pytestmark = pytest.mark.asyncio
 NEW = GroupVersionKind("apps", "v9", "Widget")
 META = "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
-# A built-in kind that no release has yet, in the form of OpenAPI v3 (KEP-2896); the API server of
-# these tests is too old to serve such documents itself.
+# A built-in kind that no release has yet, in the form of OpenAPI v3 (KEP-2896).
 DOCUMENT: dict[str, Any] = {
     "openapi": "3.0.0",
     "paths": {
@@ -94,3 +97,24 @@ async def test_a_server_that_fails_is_not_taken_for_one_without(
         await schemas.of(NEW)
     serve(proxy)
     assert await schemas.of(NEW) is not None
+
+
+def shape(schema: Schema | None) -> dict[str, Any]:
+    """A schema as a value to compare: what is below each field, and how it merges."""
+    assert schema is not None
+    return {
+        name: (shape(field.schema), field.merge, field.merge_key, field.map_keys, field.replace)
+        for name, field in schema.fields.items()
+    }
+
+
+async def test_a_server_of_today_says_of_a_built_in_kind_what_the_table_says(
+    newer: NewerServer,
+) -> None:
+    kind = GroupVersionKind("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+    async with Transport(await auth.load(kubeconfig=str(newer.kubeconfig))) as transport:
+        document = await openapi.document(Client(transport), kind)
+    assert document is not None
+    said = shape(from_openapi(document, kind))
+    assert said["metadata"][0]["ownerReferences"][2] == "uid"
+    assert said == shape(lookup(kind))

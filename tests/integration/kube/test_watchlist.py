@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -22,52 +21,16 @@ from agent.kube.transport import Transport
 from agent.kube.watchlist import WatchLists
 from tests.controlplane import access
 from tests.controlplane.newer import NewerServer
-from tests.controlplane.rest import MERGE_PATCH, RequestError
+from tests.controlplane.rest import MERGE_PATCH
 from tests.controlplane.server import ControlPlane
 from tests.eventually import eventually
 from tests.faults.proxy import Fault, FaultProxy
+from tests.integration.kube.gears import GEARS, PATH, serve_gears
 
 pytestmark = pytest.mark.asyncio
 
-GEARS = Resource("shop.example", "v1", "Gear", "gears", True, frozenset(), False)
 CONFIG_MAPS = Resource("", "v1", "ConfigMap", "configmaps", True, frozenset(), False)
-PATH = "/apis/shop.example/v1/namespaces/default/gears"
-SPEC = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-CRD = {
-    "metadata": {"name": "gears.shop.example"},
-    "spec": {
-        "group": "shop.example",
-        "names": {"plural": "gears", "kind": "Gear"},
-        "scope": "Namespaced",
-        "versions": [
-            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": SPEC}}
-        ],
-    },
-}
-
 Seen = list[tuple[Any, Any]]
-
-
-@pytest.fixture(scope="module")
-def newer(newer_assets: Path, control_plane: ControlPlane) -> Iterator[NewerServer]:
-    """Serve gears in an API server of today."""
-    with NewerServer(newer_assets, control_plane) as server:
-        serve_gears(server)
-        yield server
-
-
-def serve_gears(server: NewerServer) -> None:
-    server.client.json("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", CRD)
-
-    def served() -> bool:
-        try:
-            server.client.text("GET", PATH)
-        except RequestError:
-            return False
-        return True
-
-    while not served():
-        time.sleep(0.02)
 
 
 @pytest.fixture(autouse=True)
