@@ -11,10 +11,11 @@ import io
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import aiohttp
@@ -59,6 +60,8 @@ _OWN_GROUPS = frozenset(
     )
 )
 """Groups with a dot that are in an API server itself; others may be aggregated (metrics.k8s.io)."""
+
+T = TypeVar("T")
 
 Reload = Callable[[], Awaitable[Access]]
 
@@ -176,32 +179,40 @@ class Transport:
         slot = Slot(self._slots, urgent=lane.urgent)
         try:
             async with slot, asyncio.timeout(deadline):
-                return await self._retrying(request, slot)
+                return await self._retrying(request, slot, partial(self._whole, request))
         except TimeoutError as error:
             raise TransportError(
                 f"no answer from the API server at {self.host} within {deadline:.0f} s ({request})"
             ) from error
 
-    async def _retrying(self, request: _Request, slot: Slot) -> bytes:
+    async def _retrying(
+        self, request: _Request, slot: Slot, attempt: Callable[[], Awaitable[T]]
+    ) -> T:
+        """Make attempts until one is not refused with a time to wait."""
         attempts = 0
         while True:
             attempts += 1
-            started = time.perf_counter()
             try:
-                async with self._send(request) as response:
-                    content = await response.read()
-                if request.method in WRITES:
-                    self._slots.answered(request.kind, time.perf_counter() - started)
-                return content
+                return await attempt()
             except ApiError as error:
                 wait = error.retry_after if error.status in RETRIED else None
                 if wait is None or attempts == _ATTEMPTS:
                     raise
                 everybody = error.is_overload and request.is_the_servers_own
-            except (aiohttp.ClientError, OSError) as error:
-                request.fence.check(str(request))  # aiohttp wraps what was raised while sending
-                raise self._unreachable(request, error) from error
             await slot.stand_back(min(wait, _RETRY_AFTER_CAP), everybody=everybody)
+
+    async def _whole(self, request: _Request) -> bytes:
+        """Send a request and return the body of its answer."""
+        started = time.perf_counter()
+        try:
+            async with self._send(request) as response:
+                content = await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            request.fence.check(str(request))  # aiohttp wraps what was raised while sending
+            raise self._unreachable(request, error) from error
+        if request.method in WRITES:
+            self._slots.answered(request.kind, time.perf_counter() - started)
+        return content
 
     @asynccontextmanager
     async def _send(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -273,11 +284,15 @@ class Transport:
         """Open a watch; iterate over its lines until the server ends it.
 
         ``inactivity`` seconds without a byte end it with TransportError: a half-open connection
-        looks just like a quiet one. Raises what ``request`` raises.
+        looks just like a quiet one. A server that asks to wait is obeyed, as by ``request``; a
+        watch takes nobody's place. Raises what ``request`` raises.
         """
         request = _Request("GET", path, params, {}, silence=inactivity)
         try:
-            async with self._send(request) as response:
+            async with AsyncExitStack() as stack, Slot(self._slots, urgent=True) as slot:
+                response = await self._retrying(
+                    request, slot, lambda: stack.enter_async_context(self._send(request))
+                )
                 yield _lines(response.content)
         except TimeoutError as error:
             raise TransportError(f"silent for {inactivity:.0f} s (watch of {path})") from error

@@ -17,6 +17,7 @@ from agent.kube.errors import (
     ApiError,
     Forbidden,
     KubeError,
+    NotFound,
     TransportError,
     Unauthorized,
     from_status,
@@ -93,9 +94,11 @@ def is_refusal(error: ApiError) -> bool:
     """Tell whether an answer to the request for a watch list is about that, not about the kind.
 
     422 says that the feature gate is off, an ERROR event with 500 that etcd is older than 3.5.8.
-    Whatever else it may be, a list in pages tells. A missing right or an overload stays what it is.
+    Whatever else it may be, a list in pages tells. A missing right, a missing kind or an overload
+    stays what it is.
     """
-    return not isinstance(error, Unauthorized | Forbidden) and error.status not in RETRIED
+    told = isinstance(error, Unauthorized | Forbidden | NotFound)
+    return not told and error.status not in RETRIED
 
 
 def _ends(bookmark: WatchEvent) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -190,6 +191,19 @@ async def test_a_stream_that_is_cut_off_replaces_nothing_and_is_opened_again(
         await eventually(lambda: set(store) == {("a", 1), ("b", 1)})
         assert len(seen) == 2
         assert (proxy.count("WATCH", "gears"), proxy.count("GET", "gears")) == (2, 0)
+
+
+async def test_a_server_that_asks_to_wait_is_obeyed_and_asked_again(
+    newer: NewerServer, way: tuple[Client, FaultProxy]
+) -> None:
+    client, proxy = way
+    make(newer, "a")
+    proxy.plant(Fault(watch=True, status=429, headers={"Retry-After": "1"}, times=2))
+    begin = time.monotonic()
+    async with following(client) as (reflector, store, _):
+        assert (reflector.state, set(store)) == (State.SYNCED, {("a", 1)})
+        assert time.monotonic() - begin >= 2
+        assert (proxy.count("WATCH", "gears"), proxy.count("GET", "gears")) == (3, 0)
 
 
 async def test_a_server_that_is_told_not_to_stream_is_listed_in_pages(

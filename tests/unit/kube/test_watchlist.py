@@ -64,7 +64,7 @@ async def test_an_error_within_the_list_is_told() -> None:
         (400, True),
         (401, False),
         (403, False),
-        (404, True),  # the list in pages will say the same, and its kind is gone then
+        (404, False),
         (405, True),
         (422, True),
         (429, False),
