@@ -97,6 +97,7 @@ class Reflector(Generic[R]):
         self._on_gone = on_gone
         self._selection = selection
         self._watch_lists = watch_lists
+        self._in_pages_until = 0.0  # on the loop's clock: a server may be mended, or upgraded
         self._version = ""
         self._backoff = Backoff(*RETRY)
         self._progress = False  # the current watch has delivered something
@@ -124,8 +125,8 @@ class Reflector(Generic[R]):
     async def _round(self) -> None:
         """List unless the last watch can be resumed, watch until it ends, pause if it failed."""
         try:
-            if not self._version and self._watch_lists and await self._watch_lists.offered():
-                await self._watch_list(self._watch_lists)
+            if not self._version and (lists := self._watch_lists) and await self._streams(lists):
+                await self._watch_list(lists)
             else:
                 if not self._version:
                     await self._list()
@@ -135,10 +136,9 @@ class Reflector(Generic[R]):
                 await asyncio.sleep(random.uniform(0.5, 1.5))  # noqa: S311
             return
         except NotStreamed as error:
-            self._watch_lists = None  # in pages from now on, and at once
-            logger.info(
-                "listing in pages", extra=log.fields(kind=str(self.resource), reason=str(error))
-            )
+            fields = log.fields(kind=str(self.resource), reason=str(error))
+            logger.info("listing in pages", extra=fields)
+            self._in_pages_until = asyncio.get_running_loop().time() + watchlist.REMEMBERED[0]
             return
         except Gone as error:
             self._version = ""
@@ -192,13 +192,23 @@ class Reflector(Generic[R]):
         self._version = page.metadata.resourceVersion
         self._note_success()
 
+    async def _streams(self, lists: WatchLists) -> bool:
+        in_pages = asyncio.get_running_loop().time() < self._in_pages_until
+        return not in_pages and await lists.offered()
+
     async def _watch_list(self, lists: WatchLists) -> None:
         """Replace the store's content by the first events of a watch, and follow that watch."""
         async with AsyncExitStack() as stream:
             async with lists.turn:
                 try:
-                    events = await stream.enter_async_context(self._open(send_initial_events=True))
-                    await self._take_over(events)
+                    async with asyncio.timeout(watchlist.DEADLINE) as deadline:
+                        opened = self._open(send_initial_events=True)
+                        events = await stream.enter_async_context(opened)
+                        await self._take_over(events)
+                except TimeoutError as error:
+                    if not deadline.expired():
+                        raise
+                    raise NotStreamed(f"no whole list in {watchlist.DEADLINE:.0f} s") from error
                 except ApiError as error:
                     if watchlist.is_refusal(error):
                         raise NotStreamed(str(error)) from error

@@ -25,14 +25,18 @@ from agent.kube.errors import (
 from agent.kube.resource import Resource
 
 SINCE = (1, 32)
-"""The first release that has them unless told otherwise. Those before 1.27 ignore the question."""
+"""The first release that has them unless told otherwise; earlier ones refuse the question."""
 
-SILENCE = 10.0
-"""Seconds without an event after which the end is not going to come; a server waits 3 s at most."""
+DEADLINE = 30.0
+"""Seconds from the request to the end of the list, as for a page: a proxy may hold it all back."""
+
+REMEMBERED = (3600.0, 60.0)
+"""For how many seconds an answer holds, and for how many a question that nobody answered."""
 
 AT_ONCE = 8
 """Lists under way at the same time, of one agent."""
 
+_VERSION_SECONDS = 5.0
 _END = "k8s.io/initial-events-end"
 
 
@@ -41,23 +45,29 @@ class NotStreamed(KubeError):
 
 
 class WatchLists:
-    """What one API server offers, asked once, and whose turn it is to make use of it."""
+    """What one API server offers, and whose turn it is to make use of it."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._asking = asyncio.Lock()
-        self._offered: bool | None = None
+        self._offered = False
+        self._ask_again = 0.0  # on the loop's clock
         self.turn = asyncio.Semaphore(AT_ONCE)
 
     async def offered(self) -> bool:
-        """Tell whether the server's version has them; false as long as it cannot be asked."""
+        """Tell whether the server's version has them; false where it cannot be asked now."""
+        now = asyncio.get_running_loop().time
         async with self._asking:
-            if self._offered is None:
+            if now() >= self._ask_again:
+                answered, unanswered = REMEMBERED
                 try:
-                    version = await self._client.raw("/version")
-                except KubeError:
-                    return False
-                self._offered = _release(version.get("major"), version.get("minor")) >= SINCE
+                    async with asyncio.timeout(_VERSION_SECONDS):
+                        version = await self._client.raw("/version")
+                except (KubeError, TimeoutError):
+                    self._offered, self._ask_again = False, now() + unanswered
+                else:
+                    release = _release(version.get("major"), version.get("minor"))
+                    self._offered, self._ask_again = release >= SINCE, now() + answered
             return self._offered
 
 
@@ -66,27 +76,18 @@ async def initial(
 ) -> WatchEvent:
     """Hand over the events that are the list; return the bookmark that ends it.
 
-    Raises NotStreamed when that does not come, TransportError when the stream ends before, what an
-    ERROR event says, and what ``take`` raises.
+    Raises NotStreamed when that cannot come, TransportError when the stream ends before, what an
+    ERROR event says, and what ``take`` raises. The caller keeps the deadline.
     """
-    now = asyncio.get_running_loop().time
-    try:
-        async with asyncio.timeout(SILENCE) as silence:
-            heard = now()
-            async for event in events:
-                if event.type == "ERROR":
-                    raise from_status(event.object, request=f"WATCH {resource}")
-                if event.type != "BOOKMARK":
-                    take(event)
-                elif _ends(event):
-                    return event
-                else:
-                    raise NotStreamed(f"a bookmark within the list of {resource}")
-                if now() - heard > SILENCE / 10:  # a timer for each event would cost more than it
-                    heard = now()
-                    silence.reschedule(heard + SILENCE)
-    except TimeoutError as error:
-        raise NotStreamed(f"no end of the list of {resource} in {SILENCE:.0f} s") from error
+    async for event in events:
+        if event.type == "ERROR":
+            raise from_status(event.object, request=f"WATCH {resource}")
+        if event.type != "BOOKMARK":
+            take(event)
+        elif _ends(event):
+            return event
+        else:
+            raise NotStreamed(f"a bookmark within the list of {resource}")
     raise TransportError(f"the list of {resource} was cut off")
 
 

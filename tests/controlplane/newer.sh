@@ -55,8 +55,8 @@ fetch() {
 # The environment is built from nothing: a developer's GOFLAGS must not matter. The sources are laid
 # out for GOPATH, so that Go fetches nothing.
 compile() {
-  local go
-  go=$(echo "$work"/root/usr/lib/go-1.*)
+  local go # the default of those that Debian has
+  go=$(readlink -f "$work/root/usr/lib/go")
   cd "$work/root/usr/share/gocode/src/k8s.io/$server"
   env -i PATH="$go/bin:/usr/bin:/bin" GOROOT="$go" HOME="$work" TMPDIR="$work" \
     GOPATH="$work/root/usr/share/gocode" GOCACHE="$work/gocache" GOTOOLCHAIN=local \

@@ -17,7 +17,7 @@ from typing import Self
 import aiohttp
 from aiohttp import web
 
-_HOP_BY_HOP = {"transfer-encoding", "content-length", "connection", "content-encoding"}
+_HOP_BY_HOP = {"transfer-encoding", "content-length", "connection"}
 
 
 @dataclass(slots=True)
@@ -61,6 +61,7 @@ class FaultProxy:
         self._token = token
         self._runner: web.AppRunner | None = None
         self.faults: list[Fault] = []
+        self.unknown: frozenset[str] = frozenset()  # parameters that the server never hears of
         self.requests: Counter[tuple[str, str]] = Counter()
         self.peak = 0  # requests that were here at the same time
         self._inside = 0
@@ -121,7 +122,8 @@ class FaultProxy:
         headers["Authorization"] = f"Bearer {self._token}"
         async with self._session.request(
             request.method,
-            self._target + request.path_qs,
+            self._target + request.path,
+            params=[(k, v) for k, v in request.query.items() if k not in self.unknown],
             headers=headers,
             data=await request.read() or None,
             ssl=self._ssl,

@@ -29,6 +29,11 @@ MOST_ENTRIES: Final = 200_000
 """Files and folders that are looked at for one track. A pack of kilobytes may unfold to millions:
 folders that hold one and the same folder many times. A million took 45 s and 374 MB of memory."""
 
+MOST_PATHS: Final = 32 << 20
+"""Bytes of all their paths together: few folders of long names make gigabytes of paths."""
+
+_SHOWN: Final = 200  # characters of a path in an error
+_LESS: Final = "set sub-path to the folder of the manifests, or leave others out by ignore"
 _LINK: Final = pygit2.enums.FileMode.LINK
 
 
@@ -88,6 +93,7 @@ class _Walk:
         self.notes: list[str] = []
         self.ignored = False
         self._left = MOST_ENTRIES
+        self._paths_left = MOST_PATHS
 
     def through(self, found: pygit2.Object, path: str, rules: IgnoreRules) -> None:
         """Look at ``found`` and all that is below it; raise ContentsRefused if that is too much."""
@@ -112,14 +118,18 @@ class _Walk:
         self._left -= len(folder)
         if self._left < 0:
             raise ContentsRefused(
-                f"{path or '/'}: by here there are more than {MOST_ENTRIES:,} files and folders; "
-                "set sub-path to the folder of the manifests, or leave others out by ignore"
+                f"{path[:_SHOWN] or '/'}: by here there are more than {MOST_ENTRIES:,} files and "
+                f"folders; {_LESS}"
             )
         for entry in folder:
             name = _name(entry)
             if is_hidden(name):
                 continue
             inside = _path_of(entry, f"{path}{name}")
+            self._paths_left -= len(inside)
+            if self._paths_left < 0:
+                paths = f"by here all paths together are longer than {MOST_PATHS >> 20} MiB"
+                raise ContentsRefused(f"{path[:_SHOWN] or '/'}: {paths}; {_LESS}")
             if not rules.leave_out(inside):
                 yield inside, entry, rules
             elif inside.endswith("/") or self._accept(inside):

@@ -234,14 +234,69 @@ async def listed_in_pages(server: NewerServer, control_plane: ControlPlane, fold
             assert (proxy.count("WATCH", "gears"), proxy.count("GET", "gears")) == (2, 1)
 
 
-async def test_a_server_that_ignores_the_question_is_listed_in_pages_after_a_silence(
+async def test_a_server_too_old_for_the_question_refuses_it_and_is_listed_in_pages(
     client: Client, control_plane: ControlPlane, namespace: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watchlist, "SINCE", (1, 0))  # as if it were behind an API server of today
-    monkeypatch.setattr(watchlist, "SILENCE", 0.5)
     make_config_map(control_plane, namespace)
     async with following(client, resource=CONFIG_MAPS, namespace=namespace) as (state, store, _):
         assert (state.state, set(store)) == (State.SYNCED, {("a", None)})
+
+
+async def test_a_busy_server_that_ignores_the_question_is_listed_in_pages_after_a_while(
+    shaky: Client,
+    proxy: FaultProxy,
+    control_plane: ControlPlane,
+    namespace: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watchlist, "SINCE", (1, 0))
+    monkeypatch.setattr(watchlist, "DEADLINE", 1.0)
+    proxy.unknown = frozenset({"sendInitialEvents", "resourceVersionMatch", "allowWatchBookmarks"})
+    make_config_map(control_plane, namespace)
+    path = f"/api/v1/namespaces/{namespace}/configmaps/a"
+
+    async def keep_changing() -> None:
+        for number in range(1000):
+            change = {"data": {"number": str(number)}}
+            await asyncio.to_thread(
+                control_plane.client.json, "PATCH", path, change, content_type=MERGE_PATCH
+            )
+
+    changing = asyncio.create_task(keep_changing())
+    async with following(shaky, resource=CONFIG_MAPS, namespace=namespace) as (state, store, _):
+        assert (state.state, set(store)) == (State.SYNCED, {("a", None)})
+        assert proxy.count("GET", "configmaps") == 1
+    changing.cancel()
+    await asyncio.gather(changing, return_exceptions=True)
+
+
+@pytest.mark.parametrize("fault", [Fault(watch=True, hold=True), Fault(watch=True, silent=True)])
+async def test_a_list_that_a_proxy_holds_back_comes_in_pages(
+    newer: NewerServer,
+    way: tuple[Client, FaultProxy],
+    fault: Fault,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watchlist, "DEADLINE", 0.5)
+    client, proxy = way
+    make(newer, "a")
+    proxy.plant(fault)
+    async with following(client) as (reflector, store, _):
+        assert (reflector.state, set(store)) == (State.SYNCED, {("a", 1)})
+        assert proxy.count("GET", "gears") == 1
+
+
+async def test_a_refusal_is_forgotten_after_a_while(
+    newer: NewerServer, way: tuple[Client, FaultProxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchlist, "REMEMBERED", (0.0, 0.0))
+    client, proxy = way
+    make(newer, "a")
+    proxy.plant(Fault(watch=True, status=500))
+    async with following(client) as (_, store, _seen):
+        assert set(store) == {("a", 1)}
+        assert (proxy.count("WATCH", "gears"), proxy.count("GET", "gears")) == (2, 0)
 
 
 async def test_an_old_server_is_not_asked_for_what_it_would_ignore(
@@ -256,16 +311,31 @@ async def test_an_old_server_is_not_asked_for_what_it_would_ignore(
     assert not [request for request in asked if "sendInitialEvents" in request.query]
 
 
-async def test_the_servers_version_is_asked_once_and_again_only_where_it_was_not_told(
-    way: tuple[Client, FaultProxy],
+async def test_the_servers_version_is_asked_once_and_soon_again_where_it_was_not_told(
+    way: tuple[Client, FaultProxy], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(watchlist, "REMEMBERED", (60.0, 0.5))
     client, proxy = way
     proxy.plant(Fault(path="/version", status=500))
     lists = WatchLists(client)
     assert not await lists.offered()
+    assert not await lists.offered()
+    assert proxy.count("GET", "/version") == 1
+    await asyncio.sleep(0.6)
     assert await lists.offered()
     assert await lists.offered()
     assert proxy.count("GET", "/version") == 2
+
+
+async def test_a_version_that_never_comes_holds_nobody_up_for_long(
+    way: tuple[Client, FaultProxy], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchlist, "_VERSION_SECONDS", 0.5)
+    client, proxy = way
+    proxy.plant(Fault(path="/version", silent=True, times=10))
+    lists = WatchLists(client)
+    assert not any(await asyncio.gather(*(lists.offered() for _ in range(10))))
+    assert proxy.count("GET", "/version") == 1
 
 
 async def test_no_more_than_a_few_lists_are_under_way_at_once(

@@ -184,6 +184,30 @@ async def test_a_tree_that_unfolds_without_end_keeps_the_last_good_revision(
     assert _empty_because(await ignoring.poll()) == "all that is there is ignored"
 
 
+async def test_folders_of_long_names_keep_the_last_good_revision(
+    local: Remote, track: Track
+) -> None:
+    """Sixteen folders in git, some 65,000 files, two gigabytes of paths."""
+    upstream = local.upstream
+    upstream.commit({"deploy/a.yaml": "1"})
+    source = track(local)
+    good = await source.poll()
+    tree = git("rev-parse", "main:deploy", repository=upstream.path)
+    for _ in range(16):
+        listing = "".join(f"040000 tree {tree}\t{letter * 2000}\n" for letter in "ab")
+        tree = git("mktree", repository=upstream.path, stdin=listing.encode())
+    bomb = git("mktree", repository=upstream.path, stdin=f"040000 tree {tree}\tdeploy\n".encode())
+    as_ada = ("-c", "user.name=Ada", "-c", "user.email=ada@example.org")
+    commit = git(
+        *as_ada, "commit-tree", "-m", "x", "-p", upstream.head(), bomb, repository=upstream.path
+    )
+    upstream.set_branch("main", commit)
+    stale = await source.poll()
+    assert (stale.trust, stale.files) == (Trust.STALE, good.files)
+    assert "all paths together are longer than 32 MiB; set sub-path" in str(stale.error)
+    assert len(str(stale.error)) < 1000
+
+
 async def test_a_file_of_any_size_costs_neither_the_others_nor_memory(
     local: Remote, track: Track
 ) -> None:
