@@ -18,10 +18,10 @@ from types import SimpleNamespace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-import aiohttp
 from yarl import URL
 
 from agent import __version__
+from agent.http import aiohttp
 from agent.kube.auth import Access
 from agent.kube.errors import RETRIED, ApiError, TransportError, Unauthorized, from_response
 from agent.kube.fence import LANE, OPEN, WRITES, Fence, Lane

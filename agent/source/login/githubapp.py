@@ -16,10 +16,10 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-import aiohttp
 import msgspec
 from yarl import URL
 
+from agent.http import aiohttp
 from agent.proxies import Proxy, parse_proxy, proxy_in
 from agent.source.errors import CredentialsError
 from agent.source.login.credentials import CredentialKind, Credentials

@@ -12,9 +12,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-import aiohttp
 from yarl import URL
 
+from agent.http import aiohttp
 from agent.proxies import Proxy, parse_proxy, proxy_in
 from agent.source.errors import AuthError, CredentialsError, ProxyError, UnexpectedAnswer
 from agent.source.login.credentials import CredentialKind, Credentials

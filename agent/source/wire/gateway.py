@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
-import aiohttp
 from aiohttp import web
 
+from agent.http import aiohttp
 from agent.source.errors import SourceError
 from agent.source.wire.exchange import Exchange, Remote
 

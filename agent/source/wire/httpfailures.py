@@ -10,8 +10,7 @@ import re
 import ssl
 from typing import Final
 
-import aiohttp
-
+from agent.http import aiohttp
 from agent.proxies import NameFailure, Proxy, ProxyFailure
 from agent.source.errors import (
     CHECK_AUTHORITY,

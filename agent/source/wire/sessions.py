@@ -13,10 +13,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import aiohttp
 from yarl import URL
 
 from agent import __version__
+from agent.http import aiohttp
 from agent.proxies import Proxy
 from agent.source.wire.tls import client_context
 
