@@ -13,8 +13,9 @@ import os
 import ssl
 import sys
 from dataclasses import dataclass
+from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from agent.authorities import locations
@@ -71,6 +72,7 @@ async def load(*, kubeconfig: str = "", context: str = "") -> Access:
                     config_file=kubeconfig or None,
                     context=context or None,
                     client_configuration=configuration,
+                    persist_config=False,  # a kubeconfig is its owner's
                 )
     except TimeoutError as error:
         raise AuthError(
@@ -173,8 +175,23 @@ def _configuration_modules() -> tuple[Any, ModuleType]:
     from kubernetes_asyncio.client.configuration import Configuration
     from kubernetes_asyncio.config import config_exception, incluster_config, kube_config
 
-    _ = config_exception, incluster_config, kube_config  # attributes of config from here on
+    _ = incluster_config  # an attribute of config from here on
+    refuse = partial(_refuse_to_refresh, config_exception.ConfigException)
+    kube_config.OpenIDRequestor = refuse  # type: ignore[attr-defined,assignment]
     return Configuration, config
+
+
+def _refuse_to_refresh(failure: type[Exception], *_: object) -> NoReturn:
+    """Stand in for what would refresh the token of ``auth-provider: oidc``.
+
+    It would send the refresh token to whoever answers for the issuer, for it verifies no
+    certificate, and what it gets it could not keep.
+    """
+    raise failure(
+        "the id-token of its auth-provider oidc is missing or has expired, and the agent does not "
+        "refresh it: run kubectl with this file, which does, or have the user log in by an exec "
+        "plug-in"
+    )
 
 
 def _stand_in(name: str, path: str) -> ModuleType:
