@@ -14,7 +14,7 @@ import queue
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +35,12 @@ STRIDES = [
     (scenarios.ADOPTION, 4),
     (scenarios.RECREATE, 4),
 ]
+
+STEPS = (0, 0, 1, -2)
+"""Where to aim: at the point, and as long as the kill missed again, right behind it, before it.
+
+A few points exist in some runs only, such as an answer that comes in two pieces.
+"""
 
 SHOWN = 10
 """Trials whose faults are shown in full: one defect usually shows at many points."""
@@ -67,24 +73,25 @@ def test_a_pass_killed_anywhere_is_made_good_by_the_next(
     assert measure.landing.ready, measure.landing.complaints
     inventory = ("configmaps", "AGENT.shop")
     assert measure.after.keys() == scenario.wanted | measure.not_ours | {inventory}
-    deaths = list(_deaths(measure.landing.points, stride))
-    played = _play_all(scenario, deaths, control_plane, launchers, tmp_path)
-    # A few points exist in some runs only, such as an answer that comes in two pieces.
-    missed = [d for d, trial in zip(deaths, played, strict=True) if not trial.landing.killed]
-    deaths += missed
-    played += _play_all(scenario, missed, control_plane, launchers, tmp_path)
+    points = measure.landing.points
+    aims = missed = list(_deaths(points, stride))
+    trials: list[tuple[Death, Played]] = []
+    for step in STEPS:
+        missed = [_aside(death, points, step) for death in missed]
+        played = _play_all(scenario, missed, control_plane, launchers, tmp_path)
+        trials += zip(missed, played, strict=True)
+        missed = [d for d, trial in zip(missed, played, strict=True) if not trial.landing.killed]
     deleted = _deletions(control_plane, mark)
     assert not _faults(scenario, measure, measure, deleted[measure.namespace])
     faults = {
         str(death): found
-        for death, trial in zip(deaths, played, strict=True)
+        for death, trial in trials
         if (found := _faults(scenario, measure, trial, deleted[trial.namespace]))
     }
-    killed = sum(trial.landing.killed for trial in played)
-    wanted = len(deaths) - len(missed)
-    print(f"{scenario.name}: {len(measure.landing.points)} points, {killed}/{wanted} killed")
-    assert not faults, _report(faults, of=len(played))
-    assert killed > 0.9 * wanted
+    killed = len(aims) - len(missed)
+    print(f"{scenario.name}: {len(points)} points, {killed}/{len(aims)} killed")
+    assert not faults, _report(faults, of=len(trials))
+    assert killed > 0.9 * len(aims)
 
 
 def _deaths(points: tuple[str, ...], stride: int) -> Iterator[Death]:
@@ -93,6 +100,12 @@ def _deaths(points: tuple[str, ...], stride: int) -> Iterator[Death]:
     else:
         for number, point in enumerate(points[::stride]):
             yield Death(point, lose_state=number % 2 == 1)
+
+
+def _aside(death: Death, points: tuple[str, ...], step: int) -> Death:
+    """Return a death like this one, so many points later."""
+    there = points.index(death.point) + step
+    return replace(death, point=points[min(max(there, 0), len(points) - 1)])
 
 
 def _play_all(
