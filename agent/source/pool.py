@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -110,10 +110,11 @@ class _Worker:
 
     @classmethod
     async def _start(cls, folder: Path | None) -> _Worker:
-        homedir = Path(tempfile.mkdtemp(prefix=_HOMEDIR, dir=folder))
-        lock = scratch.lock(homedir)
-        process = None
-        try:
+        with ExitStack() as undo:
+            homedir = Path(tempfile.mkdtemp(prefix=_HOMEDIR, dir=folder))
+            undo.callback(homedir.rmdir)  # empty as yet; rmtree would need a descriptor
+            lock = scratch.lock(homedir)
+            undo.callback(os.close, lock)
             process = await asyncio.create_subprocess_exec(
                 *worker_command(),
                 *("--homedir", str(homedir)),
@@ -123,10 +124,7 @@ class _Worker:
                 limit=_ANSWER_LIMIT,
                 start_new_session=True,  # to be killed whole; Ctrl-C is for the agent
             )
-        finally:
-            if process is None:
-                shutil.rmtree(homedir, ignore_errors=True)
-                os.close(lock)
+            undo.pop_all()
         return cls(process, homedir, lock)
 
     async def ask(self, request: protocol.Request) -> protocol.Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -257,3 +258,18 @@ async def test_a_machine_that_starts_no_worker_is_an_error_of_the_poll(
     assert "no git worker can be started: " in str(snapshot.error)
     assert str(tmp_path / "nowhere") in str(snapshot.error)
     await nowhere.close()
+
+
+async def test_a_worker_that_could_not_be_started_leaves_no_folder(tmp_path: Path) -> None:
+    pool = WorkerPool(folder=tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = os.dup(0)
+    os.close(free)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        with pytest.raises(WorkerDied, match="Too many open files"):
+            await pool.call(_hanging(1), seconds=10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert os.listdir(tmp_path) == []
+    await pool.close()
