@@ -22,6 +22,9 @@ FOLDER: Final = "lightkeeper"
 REFS: Final = "refs/lightkeeper/"
 """What the names of a mirror's refs begin with."""
 
+INCOMING: Final = f"{REFS}incoming/"
+"""What the names of those begin with that fetches write to."""
+
 
 class Record(msgspec.Struct, frozen=True):
     """The last good revision of a track: commit id and the remote ref's full name.
@@ -97,7 +100,7 @@ class Records:
 
 def incoming_ref(track: str) -> str:
     """Return the ref a fetch for ``track`` writes to."""
-    return f"{REFS}incoming/{track}"
+    return f"{INCOMING}{track}"
 
 
 def whole(path: Path) -> Path:

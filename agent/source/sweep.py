@@ -2,7 +2,8 @@
 
 Several agents may share that folder, and one agent may run now with one file and now with another;
 so a track's last good revision is only forgotten when this agent wrote it, no longer tracks it, and
-nobody has asked its source for a week. A mirror goes with its last record. What cannot be read is
+nobody has asked its source for a week. A mirror goes with its last record; one that never had any,
+of a wrong ``sub-path`` or URL perhaps, when nothing was fetched for a week. What cannot be read is
 left to the next poll that needs it.
 """
 
@@ -20,7 +21,7 @@ from agent import log
 from agent.source.errors import MirrorDamaged
 from agent.source.fetcher import Fetcher
 from agent.source.pool import WorkerDied
-from agent.source.records import Records
+from agent.source.records import INCOMING, Records
 
 _log = logging.getLogger(__name__)
 
@@ -57,12 +58,27 @@ async def _swept(path: Path, fetcher: Fetcher, agent: str, tracked: Collection[P
     """Sweep one mirror; return how many records are gone."""
     mirror = fetcher.mirror(path)
     files, doomed = await asyncio.to_thread(_doomed, mirror.records, agent, tracked)
-    if doomed and doomed == files:
+    is_deserted = not files and await asyncio.to_thread(_is_deserted, path, tracked)
+    if is_deserted or (doomed and doomed == files):
         await mirror.discard()
     else:
         for file in doomed:
             await mirror.forget(file.stem)
     return len(doomed)
+
+
+def _is_deserted(path: Path, tracked: Collection[Path]) -> bool:
+    """Whether this is a mirror that no track here has, and nothing was fetched into lately.
+
+    Another agent's track may have it: it fetches once more, and has lost nothing.
+    """
+    if any(file.is_relative_to(path) for file in tracked):
+        return False
+    fetched = path / INCOMING
+    if not fetched.is_dir():  # not a mirror, whatever it is
+        return False
+    changed = max(place.stat().st_mtime for place in (path, fetched))
+    return time.time() - changed >= KEPT_SECONDS
 
 
 def _doomed(

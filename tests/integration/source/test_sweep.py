@@ -68,6 +68,43 @@ async def test_what_may_be_needed_stays(
     assert await track(local, agent=agent).last_good() is not None
 
 
+@pytest.mark.parametrize(
+    ("days_ago", "is_tracked", "is_left"),
+    [
+        pytest.param(8, False, False, id="deserted"),
+        pytest.param(8, True, True, id="still tracked"),
+        pytest.param(6, False, True, id="fetched lately"),
+    ],
+)
+async def test_a_mirror_that_was_never_any_good_goes_when_nobody_fetches_into_it(
+    local: Remote,
+    track: Track,
+    fetcher: Fetcher,
+    state_dir: Path,
+    days_ago: float,
+    is_tracked: bool,
+    is_left: bool,
+) -> None:
+    local.upstream.commit({"deploy/a.yaml": "1"})
+    source = track(local, agent="us", sub_path="not/there")
+    assert (await source.poll()).error is not None
+    [mirror] = mirrors(state_dir)
+    then = time.time() - days_ago * 24 * 3600
+    for path in (mirror, *mirror.rglob("*")):
+        os.utime(path, (then, then))
+    tracked = source.record_files if is_tracked else []
+    await sweep(state_dir / "repositories", fetcher=fetcher, agent="us", tracked=tracked)
+    assert mirrors(state_dir) == ([mirror] if is_left else [])
+
+
+async def test_a_folder_that_is_no_mirror_is_left(state_dir: Path, fetcher: Fetcher) -> None:
+    somebodys = state_dir / "repositories" / "notes"
+    somebodys.mkdir(parents=True)
+    os.utime(somebodys, (0, 0))
+    await sweep(state_dir / "repositories", fetcher=fetcher, agent="us", tracked=())
+    assert mirrors(state_dir) == [somebodys]
+
+
 async def test_in_a_shared_mirror_only_the_removed_track_is_forgotten(
     local: Remote, track: Track, fetcher: Fetcher, state_dir: Path
 ) -> None:
