@@ -311,7 +311,8 @@ class GitSource:
         if found is None or (by_id and found.commit != target.commit):
             raise ReferenceNotFound(
                 self.url,
-                f"{target.name} is not a commit, or went away while it was fetched",
+                f"{target.name} is not a commit, or went away while it was fetched, or there is a "
+                "branch or tag of that name",
                 hint="check reference; the next poll tries again",
             )
         return self._revisions.record(found.commit, target.name, "" if by_id else found.tag)

@@ -67,9 +67,12 @@ def resolve(reference: str, listing: Listing) -> Target | None:
     """Return what a reference means on a remote, None when it has no such ref.
 
     A full commit id is always taken as it is, since only a fetch can tell whether the remote has
-    it; when some ref points to it the ref is fetched, which servers refuse less often. A range of
-    versions means the highest tag in it.
+    it, and also where a branch or tag is called so, as git does: who may push one must not move
+    what is pinned (``refs/heads/ID`` names such a branch). When some ref points to the commit that
+    is fetched, which servers refuse less often. A range of versions means the highest tag in it.
     """
+    if commit := wanted_commit(reference):
+        return _pinned(commit, listing)
     if is_range(reference):
         # Imported here, so that the worker, which never resolves, does not pay for it.
         from agent.source.versions import newest_tag
@@ -79,9 +82,10 @@ def resolve(reference: str, listing: Listing) -> Target | None:
     for name in candidates(reference):
         if name in listing.refs:
             return _target(name, listing)
-    commit = wanted_commit(reference)
-    if not commit:
-        return None
+    return None
+
+
+def _pinned(commit: str, listing: Listing) -> Target:
     for name, found in listing.refs.items():
         if found == commit:
             return Target(commit, name.removesuffix(_PEELED), commit)

@@ -83,6 +83,32 @@ async def test_a_full_id_pins_a_commit(remote: Remote, track: Track) -> None:
     assert (await source.poll()).trust is Trust.UNCHANGED
 
 
+async def test_who_names_a_branch_and_a_tag_like_a_pinned_commit_does_not_move_it(
+    remote: Remote, track: Track
+) -> None:
+    pinned = remote.upstream.commit({"deploy/a.yaml": "1"})
+    other = remote.upstream.commit({"deploy/a.yaml": "2"}, branch="other")
+    for ref in (f"refs/heads/{pinned}", f"refs/tags/{pinned}"):
+        git("update-ref", ref, other, repository=remote.upstream.path)
+    source = track(remote, reference=pinned)
+    assert await _commit_and_reference(source) == (pinned, pinned)
+    remote.upstream.commit({"deploy/a.yaml": "3"})
+    assert await _commit_and_reference(source) == (pinned, pinned)
+
+
+async def test_nor_does_it_where_only_the_id_leads_to_the_commit(
+    remote: Remote, track: Track
+) -> None:
+    pinned = remote.upstream.commit({"deploy/a.yaml": "1"})
+    other = remote.upstream.commit({"deploy/a.yaml": "2"})
+    git("update-ref", f"refs/heads/{pinned}", other, repository=remote.upstream.path)
+    # libgit2 takes the id for the branch's name; what that brings is not taken.
+    snapshot = await track(remote, reference=pinned).poll()
+    assert isinstance(snapshot.error, ReferenceNotFound)
+    assert "or there is a branch or tag of that name" in str(snapshot.error)
+    assert snapshot.revision is None
+
+
 @pytest.mark.parametrize("transport", ["https", "ssh"])
 async def test_a_server_that_refuses_ids_still_gives_a_tip_and_a_hint_for_the_rest(
     request: pytest.FixtureRequest, track: Track, transport: str

@@ -8,6 +8,7 @@ from agent.source.listing import Listing
 from agent.source.resolve import Target, candidates, resolve, wanted_commit
 
 _MAIN, _OLD, _TAG, _OTHER = "a" * 40, "b" * 40, "c" * 40, "d" * 40
+_PINNED = "f" * 40
 
 _LISTING = Listing(
     refs={
@@ -19,6 +20,8 @@ _LISTING = Listing(
         "refs/tags/v1^{}": _OLD,
         "refs/tags/light": _OLD,
         "refs/pull/7/head": _OTHER,
+        f"refs/heads/{_PINNED}": _OTHER,
+        f"refs/tags/{_PINNED}": _OTHER,
     },
     head="refs/heads/main",
 )
@@ -52,6 +55,12 @@ _LISTING = Listing(
         pytest.param(_OLD, Target(_OLD, "refs/tags/v1", _OLD), id="sha-with-a-ref"),
         pytest.param(_OLD.upper(), Target(_OLD, "refs/tags/v1", _OLD), id="sha-in-capitals"),
         pytest.param("e" * 40, Target("e" * 40, "e" * 40, "e" * 40), id="sha-without-a-ref"),
+        pytest.param(_PINNED, Target(_PINNED, _PINNED, _PINNED), id="sha-that-is-a-refs-name"),
+        pytest.param(
+            f"refs/heads/{_PINNED}",
+            Target(_OTHER, f"refs/heads/{_PINNED}", f"refs/heads/{_PINNED}"),
+            id="branch-named-like-a-sha",
+        ),
         pytest.param("gone", None, id="unknown"),
         pytest.param("aaaaaaa", None, id="short-sha"),
         pytest.param("main~1", None, id="revision-suffix"),
