@@ -40,7 +40,6 @@ from agent.source.signatures.verifier import Verifier
 from agent.source.snapshot import Revision, Snapshot, TreeFile, Trust
 from agent.source.url import GitUrl, parse_url
 from agent.source.versions import why_none
-from agent.source.watch import PathWatch
 
 _log = logging.getLogger(__name__)
 
@@ -152,6 +151,9 @@ class GitSource:
         """
         if self._plain is None:
             return None
+        # Imported here: that runs ldconfig to find the C library, and few tracks are a plain path.
+        from agent.source.watch import PathWatch
+
         return PathWatch(Path(self._url.path), sub_path=self._sub_path).changes()
 
     async def close(self) -> None:

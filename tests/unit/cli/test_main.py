@@ -92,6 +92,7 @@ def test_what_needs_no_library_imports_none(arguments: list[str]) -> None:
 def test_the_agent_starts_without_what_few_tracks_need() -> None:
     rare = {"semver", "pathspec", "aiohttp_socks", "python_socks", "cryptography", "jwt"}
     rare |= {"pysequoia", "kubernetes_asyncio.client.models"}
+    rare |= {"asyncinotify"}  # it runs ldconfig
     rare |= {"pygit2", "agent.source.worker"}  # another process has them, while it is needed
     script = "import sys, agent.app, agent.cli.cluster; print(*sys.modules)"
     done = subprocess.run(
