@@ -50,6 +50,7 @@ from agent.reconcile.steering import Steering
 from agent.reconcile.terms import Terms, stand_by
 from agent.serve.server import serving
 from agent.source.fetcher import Fetcher
+from agent.source.pool import WorkerPool
 from agent.source.url import parse_url
 
 logger = logging.getLogger(__name__)
@@ -78,25 +79,29 @@ class Agent:
 
 
 async def run_once(
-    config: Config, environment: Mapping[str, str], *, patience: float | None = None
+    config: Config,
+    environment: Mapping[str, str],
+    *,
+    workers: WorkerPool | None = None,
+    patience: float | None = None,
 ) -> list[TrackStatus]:
     """Make one pass of every track, side by side, and return their states.
 
     Takes no part in leader election: who asks for a pass wants that pass, now. ``environment`` is
-    where credentials that the configuration names are looked up. With ``patience``, in seconds,
-    tries until all is in sync, but no longer; repositories, API server and kubeconfig may still be
-    missing at first.
+    where credentials that the configuration names are looked up, ``workers`` are git workers that
+    are its caller's, if there are such. With ``patience``, in seconds, tries until all is in sync,
+    but no longer; repositories, API server and kubeconfig may still be missing at first.
     Raises AgentError when there is no API server to talk to or no folder to write.
     """
     if patience is None:
-        async with _built(config, environment, elect=False) as agent:
+        async with _built(config, environment, elect=False, workers=workers) as agent:
             return await agent.terms.once(agent.client, config.tracks)
     begun = time.monotonic()
     pauses = Backoff(*RESTART)
     while True:
         left = max(0.0, begun + patience - time.monotonic())
         try:
-            async with _built(config, environment, elect=False) as agent:
+            async with _built(config, environment, elect=False, workers=workers) as agent:
                 return await agent.terms.once(agent.client, config.tracks, patience=left)
         except AgentError as error:
             pause = pauses.next()
@@ -116,7 +121,9 @@ def check(config: Config) -> Config:
     return config
 
 
-async def run(config: LiveConfig, environment: Mapping[str, str]) -> None:
+async def run(
+    config: LiveConfig, environment: Mapping[str, str], *, workers: WorkerPool | None = None
+) -> None:
     """Keep all tracks in step until SIGTERM or SIGINT; objects in flight are finished first.
 
     Follows the configuration's file, which SIGHUP has read at once. Raises AgentError when there
@@ -124,11 +131,15 @@ async def run(config: LiveConfig, environment: Mapping[str, str]) -> None:
     """
     stop = asyncio.Event()
     with _signals(stop.set, hang_up=config.hang_up):
-        await run_until(stop, config, environment)
+        await run_until(stop, config, environment, workers=workers)
 
 
 async def run_until(
-    stop: asyncio.Event, config: LiveConfig, environment: Mapping[str, str]
+    stop: asyncio.Event,
+    config: LiveConfig,
+    environment: Mapping[str, str],
+    *,
+    workers: WorkerPool | None = None,
 ) -> None:
     """Keep all tracks in step until ``stop`` is set; as ``run``, without the signals."""
     async with asyncio.TaskGroup() as tasks:
@@ -139,7 +150,14 @@ async def run_until(
             steering = Steering(config.current)
             config.on_change = steering.change
             try:
-                await _stretch(steering, stop, environment, refused=lambda: config.refused)
+                built = _built(
+                    steering.config,
+                    environment,
+                    elect=steering.config.leader_election.enabled,
+                    workers=workers,
+                )
+                async with built as agent:
+                    await _stretch(agent, steering, stop, refused=lambda: config.refused)
             except (AgentError, ExceptionGroup) as error:
                 # What cannot be started is as good as a file that cannot be read.
                 if works is None or steering.begun or (reason := _known(error)) is None:
@@ -165,26 +183,17 @@ async def _wait(stop: asyncio.Event, pause: float) -> None:
 
 
 async def _stretch(
-    steering: Steering,
-    stop: asyncio.Event,
-    environment: Mapping[str, str],
-    *,
-    refused: Callable[[], str],
+    agent: Agent, steering: Steering, stop: asyncio.Event, *, refused: Callable[[], str]
 ) -> None:
     """Work on one configuration until ``stop`` or until it needs everything to be built anew."""
     config = steering.config
-    elect = config.leader_election.enabled
-    async with (
-        _built(config, environment, elect=elect) as agent,
-        _serving(config, agent),
-        asyncio.TaskGroup() as tasks,
-    ):
+    async with _serving(config, agent), asyncio.TaskGroup() as tasks:
         await agent.sources.sweep(config.tracks)
         steering.begun = True
         agent.metrics.configuration_good.set_function(lambda: 0.0 if refused() else 1.0)
         tracks = len(config.tracks)
         logger.info("lightkeeper runs", extra=log.fields(version=__version__, tracks=tracks))
-        if not elect:
+        if not config.leader_election.enabled:
             tasks.create_task(steering.follow(partial(agent.terms.run, agent.client)), name="term")
         for elector in agent.electors:
             tasks.create_task(_campaign(agent, elector, steering), name=f"elector {elector.name}")
@@ -253,7 +262,7 @@ async def _campaign(agent: Agent, elector: Elector, steering: Steering) -> None:
 
 @asynccontextmanager
 async def _built(
-    config: Config, environment: Mapping[str, str], *, elect: bool
+    config: Config, environment: Mapping[str, str], *, elect: bool, workers: WorkerPool | None
 ) -> AsyncIterator[Agent]:
     """Build the agent; end its watches, workers and connections in that order."""
     settings = config.agent
@@ -262,7 +271,7 @@ async def _built(
     load_access = partial(
         auth.load, kubeconfig=str(settings.kubeconfig or ""), context=settings.context
     )
-    fetcher, metrics = Fetcher(), Metrics(version=__version__)
+    fetcher, metrics = Fetcher(workers=workers), Metrics(version=__version__)
     try:
         async with (
             Transport(

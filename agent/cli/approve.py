@@ -46,11 +46,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show what is held, ask, approve, and return 0. Raises AgentError when it is not approved."""
-    from agent.cli import cluster
+    from agent.cli import cluster, eventloop
 
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     track = cluster.track_of(config, args.track)
-    held = cluster.run(_read(config, track))
+    held = eventloop.run(_read(config, track))
     _check(held, track=track.name, wanted=args.plan)
     as_json = args.output == "json"
     if not (as_json and args.yes):
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     if held.approved != held.plan:
         if not args.yes:
             options.confirm("Approve?", otherwise="not approved; the deletions stay held")
-        cluster.run(_approve(config, track, held.plan))
+        eventloop.run(_approve(config, track, held.plan))
     if as_json:
         output.write_json(_result(held))
     else:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import getpass
 import socket
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from agent.apply.inventory import Contents, Inventory, tracks_in
 from agent.config.model import Config, Track
@@ -56,20 +56,6 @@ class Cluster:
             return await tracks_in(self.client, agent=self.agent, namespace=self.namespace)
         except Forbidden:
             return []
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run ``work``; an AgentError out of its task groups comes out as itself."""
-    try:
-        return asyncio.run(work)
-    except BaseExceptionGroup as group:
-        known = group.subgroup(AgentError)
-        if known is None:
-            raise
-        error: BaseException = known
-        while isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        raise error from group
 
 
 def with_kubeconfig(config: Config, environment: Mapping[str, str]) -> Config:

@@ -73,11 +73,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show what would go, ask, do it, and say what is left. Raises AgentError."""
-    from agent.cli import cluster
+    from agent.cli import cluster, eventloop
 
     options.quiet(args)
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
-    result = cluster.run(_end(config, args))
+    result = eventloop.run(_end(config, args))
     configured = any(track.name == args.track for track in config.tracks)
     _report(args.track, result, configured=configured, as_json=args.output == "json")
     return LEFT if result.kept or result.errors else DONE

@@ -41,7 +41,7 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the plan and return its exit code."""
-    from agent.cli import cluster, planned
+    from agent.cli import cluster, eventloop, planned
 
     options.quiet(args)
     try:
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         tracks = [cluster.track_of(config, name) for name in dict.fromkeys(names)]
         if args.reference is not None:
             tracks = [replace(track, reference=args.reference) for track in tracks]
-        plans = cluster.run(_rehearse(config, tracks))
+        plans = eventloop.run(_rehearse(config, tracks))
     except AgentError as error:  # exit code 1 means differences here
         output.complain(str(error))
         return ERRORS

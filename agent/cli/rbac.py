@@ -80,10 +80,10 @@ def survey(config: Config, kinds: Iterable[str], *, account: str | None = None) 
 
     Raises AgentError.
     """
-    from agent.cli import cluster
+    from agent.cli import eventloop
 
     more = [kind for text in kinds for kind in text.split(",") if kind]
-    return cluster.run(_survey(config, more, account=account))
+    return eventloop.run(_survey(config, more, account=account))
 
 
 def account_of(config: Config, namespace: str, *, account: str | None = None) -> Agent:

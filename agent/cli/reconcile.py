@@ -49,12 +49,12 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Ask for passes, wait for them, print the tracks. Raises AgentError."""
-    from agent.cli import cluster, report
+    from agent.cli import cluster, eventloop, report
 
     timeout = options.duration("--timeout", args.timeout)
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     tracks = options.tracks(args, config)
-    statuses = cluster.run(_reconcile(config, tracks, wait=timeout if args.wait else 0.0))
+    statuses = eventloop.run(_reconcile(config, tracks, wait=timeout if args.wait else 0.0))
     if args.output == "json":
         output.write_json([report.as_json(status) for status in statuses])
     elif args.wait:

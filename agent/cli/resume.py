@@ -22,11 +22,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Resume the tracks; 1 when one stays suspended by the configuration. Raises AgentError."""
-    from agent.cli import cluster
+    from agent.cli import cluster, eventloop
 
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     tracks = options.tracks(args, config)
-    was = cluster.run(_resume(config, tracks))
+    was = eventloop.run(_resume(config, tracks))
     still = [track.name for track in tracks if track.suspend]
     if args.output == "json":
         output.write_json(

@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import gc
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from agent.cli import options, output
@@ -18,6 +18,7 @@ from agent.cli import options, output
 if TYPE_CHECKING:
     from agent.config.model import Config
     from agent.reconcile.reports.status import TrackStatus
+    from agent.source.pool import WorkerPool
 
 NOT_IN_SYNC = 1
 
@@ -51,25 +52,45 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the agent and return its exit code."""
-    with _kept_for_good():
-        from agent import app
-        from agent.aio import tlsbuffers
-        from agent.cli import cluster
-        from agent.config.live import LiveConfig
-    tlsbuffers.shrink()
+    from agent.cli import eventloop
 
-    def load() -> Config:
-        return app.check(cluster.with_kubeconfig(options.load_config(args), os.environ))
+    return eventloop.run(_run(args, _patience(args)))
 
-    patience = _patience(args)
-    config = load()
-    if not args.once:
-        live = LiveConfig(options.config_path(args), load, current=config)
-        cluster.run(app.run(live, os.environ))
-        return 0
-    statuses = cluster.run(app.run_once(config, os.environ, patience=patience))
+
+async def _run(args: argparse.Namespace, patience: float | None) -> int:
+    async with _workers() as workers:
+        with _kept_for_good():
+            from agent import app
+            from agent.aio import tlsbuffers
+            from agent.cli import cluster
+            from agent.config.live import LiveConfig
+        tlsbuffers.shrink()
+
+        def load() -> Config:
+            return app.check(cluster.with_kubeconfig(options.load_config(args), os.environ))
+
+        config = load()
+        if not args.once:
+            live = LiveConfig(options.config_path(args), load, current=config)
+            await app.run(live, os.environ, workers=workers)
+            return 0
+        statuses = await app.run_once(config, os.environ, workers=workers, patience=patience)
     _report(statuses, as_json=args.output == "json")
     return 0 if all(status.is_in_sync for status in statuses) else NOT_IN_SYNC
+
+
+@asynccontextmanager
+async def _workers() -> AsyncIterator[WorkerPool]:
+    """Have a git worker start while the agent's own modules are imported: both take as long."""
+    from agent.source.pool import WorkerDied, WorkerPool
+
+    workers = WorkerPool()
+    try:
+        with suppress(WorkerDied):  # who needs one finds out, and says for what
+            await workers.warm()
+        yield workers
+    finally:
+        await workers.close()
 
 
 @contextmanager

@@ -37,11 +37,11 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the tracks; return 0 when all are ready, 1 otherwise. Raises AgentError."""
-    from agent.cli import cluster
+    from agent.cli import cluster, eventloop
 
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
     as_json = args.output == "json"
-    statuses = cluster.run(_show(config, args.tracks, as_json=as_json, watch=args.watch))
+    statuses = eventloop.run(_show(config, args.tracks, as_json=as_json, watch=args.watch))
     return 0 if all(status.ready for status in statuses) else NOT_READY
 
 

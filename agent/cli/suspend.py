@@ -28,10 +28,10 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Suspend the tracks and return 0. Raises AgentError."""
-    from agent.cli import cluster
+    from agent.cli import cluster, eventloop
 
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
-    suspended = cluster.run(_suspend(config, options.tracks(args, config)))
+    suspended = eventloop.run(_suspend(config, options.tracks(args, config)))
     if args.output == "json":
         output.write_json([{"track": t, "suspended": by} for t, by in suspended.items()])
     else:

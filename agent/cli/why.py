@@ -47,14 +47,14 @@ def register(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what is known of the object. Raises AgentError."""
-    from agent.cli import cluster
+    from agent.cli import cluster, eventloop
 
     options.quiet(args)
     kind, slash, name = args.object.partition("/")
     if not (kind and slash and name):
         raise options.BadUsage(f"{args.object!r} is not KIND/NAME, such as deployment/web")
     config = cluster.with_kubeconfig(options.load_config(args), os.environ)
-    answer = cluster.run(_ask(config, kind, name, args.where))
+    answer = eventloop.run(_ask(config, kind, name, args.where))
     if args.output == "json":
         output.write_json(_as_json(answer))
     else:

@@ -37,7 +37,7 @@ from agent.source.login import known_hosts, sshkeys
 from agent.source.login.credentials import Credentials
 from agent.source.mirrorlock import MirrorLock
 from agent.source.ondisk import OnDisk
-from agent.source.pool import IDLE_SECONDS, WorkerDied, WorkerPool
+from agent.source.pool import WorkerDied, WorkerPool
 from agent.source.protocol import (
     Answer,
     Failure,
@@ -96,18 +96,19 @@ class Deadline:
 class Fetcher:
     """Lists and fetches refs; one for the whole agent, closed by its owner.
 
+    ``workers`` stay its owner's; without them it makes its own, with their folders in ``scratch``.
     ``environment`` names the proxies of tracks that have none of their own.
     """
 
     def __init__(
         self,
         *,
-        workers: int = 8,
-        idle_seconds: float = IDLE_SECONDS,
+        workers: WorkerPool | None = None,
         scratch: Path | None = None,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
-        self._pool = WorkerPool(size=workers, idle_seconds=idle_seconds, folder=scratch)
+        self._pool = workers or WorkerPool(folder=scratch)
+        self._own = None if workers else self._pool
         self._environment = environment
         self._sessions = Sessions()
         self._exchange = Exchange(self._sessions, environment)
@@ -181,9 +182,10 @@ class Fetcher:
         return isinstance(answer, Fetched) and answer.as_listed
 
     async def close(self) -> None:
-        """Close all connections, kill the workers, wait for their end."""
+        """Close all connections, kill its own workers, wait for their end."""
         await self._sessions.close()
-        await self._pool.close()
+        if self._own is not None:
+            await self._own.close()
 
     async def _list_over_http(self, remote: Remote, reference: str, deadline: Deadline) -> Listing:
         proxy = self._exchange.proxy_of(remote)

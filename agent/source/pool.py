@@ -202,6 +202,12 @@ class WorkerPool:
         self._line = asyncio.Lock()  # one call at a time waits for a worker, or starts one
         self._changed = asyncio.Event()  # a worker became idle, or one ended
 
+    async def warm(self) -> None:
+        """Start a worker ahead of the first call, unless there is one; raise WorkerDied."""
+        async with self._line:
+            if not self._alive:
+                self._park(await self._start())
+
     async def call(
         self, request: protocol.Request, *, seconds: float, local: bool = False
     ) -> protocol.Answer:

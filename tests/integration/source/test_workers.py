@@ -249,6 +249,37 @@ async def test_a_closed_fetcher_leaves_no_folder(
     assert list(scratch.iterdir()) == []
 
 
+async def test_a_worker_is_there_before_the_first_call_and_one_is_enough(
+    local: Remote, track: Track
+) -> None:
+    local.upstream.commit({"deploy/a.yaml": "1"})
+    pool = WorkerPool()
+    await pool.warm()
+    early = worker_pids()
+    assert len(early) == 1
+    await pool.warm()
+    fetcher = Fetcher(workers=pool)
+    assert (await track(local, fetcher=fetcher).poll()).error is None
+    await fetcher.close()
+    assert worker_pids() == early
+    await pool.close()
+    assert worker_pids() == []
+
+
+async def test_an_agent_that_does_not_get_far_leaves_no_worker_and_no_folder(
+    tmp_path: Path,
+) -> None:
+    agent = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "agent", "run", "--config", str(tmp_path / "missing.toml")),
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, told = await agent.communicate()  # to the end of its stderr, which its worker has as well
+    assert agent.returncode == 2
+    assert b"missing.toml" in told
+    assert os.listdir(tmp_path) == []
+
+
 async def test_a_machine_that_starts_no_worker_is_an_error_of_the_poll(
     local: Remote, track: Track, tmp_path: Path
 ) -> None:
