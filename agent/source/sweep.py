@@ -28,9 +28,8 @@ _log = logging.getLogger(__name__)
 KEPT_SECONDS: Final = 7 * 24 * 3600.0
 """For how long a track that is no longer there may come back without a fetch."""
 
-_BUSY_SECONDS: Final = (
-    5.0  # longer than that another process is not waited for: a start needs no sweep
-)
+_BUSY_SECONDS: Final = 5.0
+"""Longer than that another process is not waited for: a start needs no sweep."""
 
 
 async def sweep(
@@ -59,6 +58,8 @@ async def _swept(path: Path, fetcher: Fetcher, agent: str, tracked: Collection[P
     mirror = fetcher.mirror(path)
     files, doomed = await asyncio.to_thread(_doomed, mirror.records, agent, tracked)
     is_deserted = not files and await asyncio.to_thread(_is_deserted, path, tracked)
+    if is_deserted:
+        _log.info("mirror taken away: no track has it", extra=log.fields(mirror=path.name))
     if is_deserted or (doomed and doomed == files):
         await mirror.discard()
     else:
