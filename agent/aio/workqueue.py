@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Hashable
 from typing import Generic, Protocol, TypeVar
 
@@ -59,13 +58,12 @@ class WorkQueue(Generic[K]):
     def __init__(self, *, first: float, longest: float, observer: Observer | None = None) -> None:
         self._observer = observer or Unobserved()
         self._limits = (first, longest)
-        self._ready: deque[K] = deque()
+        self._ready: asyncio.Queue[K] = asyncio.Queue()
         self._waiting: dict[K, float] = {}  # since when
         self._working: dict[K, float] = {}
         self._again: set[K] = set()
         self._backoffs: dict[K, Backoff] = {}
         self._timers: dict[K, asyncio.TimerHandle] = {}
-        self._arrived = asyncio.Event()
 
     def __len__(self) -> int:
         """Return how many keys wait or are worked on; keys in back-off do not count."""
@@ -88,9 +86,8 @@ class WorkQueue(Generic[K]):
             self._again.add(key)
         elif key not in self._waiting:
             self._waiting[key] = time.monotonic()
-            self._ready.append(key)
+            self._ready.put_nowait(key)
             self._observer.added()
-            self._arrived.set()
 
     def retry(self, key: K, *, after: float | None = None) -> float:
         """Ask for ``key`` after its back-off, which grows; return the pause in seconds.
@@ -115,10 +112,7 @@ class WorkQueue(Generic[K]):
 
     async def get(self) -> K:
         """Wait for a key and take it; the caller must call ``done`` with it."""
-        while not self._ready:
-            self._arrived.clear()
-            await self._arrived.wait()
-        key = self._ready.popleft()
+        key = await self._ready.get()
         now = time.monotonic()
         self._observer.taken(now - self._waiting.pop(key))
         self._working[key] = now

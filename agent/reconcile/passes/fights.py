@@ -31,6 +31,7 @@ LIMIT = 1000
 """Objects that are kept in mind at most; the one put back longest ago is forgotten first."""
 
 _HISTORY = 50  # repairs of one object that are kept in mind
+_SWEEP = 10.0  # seconds between two looks at all that is kept in mind
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ class Fights:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._watched: dict[ObjectKey, _Watched] = {}
+        self._swept_at = clock()
 
     def __len__(self) -> int:
         """Return how many objects are kept in mind."""
@@ -144,13 +146,15 @@ class Fights:
 
     def _sweep(self, now: float) -> None:
         """Forget objects that nothing was heard of for a while, and what is too much."""
-        stale = [
-            key
-            for key, watched in self._watched.items()
-            if now - max(watched.until, watched.history[-1].at) > fights.WINDOW
-        ]
-        for key in stale:
-            del self._watched[key]
+        if now - self._swept_at >= _SWEEP:  # not for each of hundreds that are put back at once
+            self._swept_at = now
+            stale = [
+                key
+                for key, watched in self._watched.items()
+                if now - max(watched.until, watched.history[-1].at) > fights.WINDOW
+            ]
+            for key in stale:
+                del self._watched[key]
         while len(self._watched) >= LIMIT:
             del self._watched[next(iter(self._watched))]
 
