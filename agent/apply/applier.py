@@ -47,7 +47,7 @@ from agent.plan import foreign, ignorefields, lastapplied
 from agent.plan.change import Action, Outcome
 from agent.plan.differences import differing
 from agent.plan.errors import PlanError
-from agent.plan.fights import last_writer
+from agent.plan.fights import Writer, last_writer
 from agent.plan.merge import normalise, three_way
 from agent.plan.ownership import Owner, Record, mark, missing_marks, owner_of, project
 from agent.plan.strategy import UpdateStrategy, strategy_of
@@ -55,6 +55,21 @@ from agent.plan.strategy import UpdateStrategy, strategy_of
 _CONFLICTS = 5  # as kubectl: re-read and re-merge this often before giving up
 _CONFLICT_PAUSE = 0.2  # seconds
 _SECRET = GroupKind("", "Secret")
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What an object shall be: with our marks, and with the annotation of what was applied last.
+
+    ``annotated`` is None when that is too large.
+    """
+
+    marked: JSONObject
+    annotated: JSONObject | None = None
+
+    @property
+    def body(self) -> JSONObject:
+        return self.annotated or self.marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +166,9 @@ class Applier:
             await asyncio.sleep(_CONFLICT_PAUSE * (attempt - 1))
 
     async def _create(self, desired: Desired) -> Outcome:
-        marked = self._marked(desired, live=None)
-        annotated = self._annotated(desired, marked, live=None)
-        created = await self.requests.create(desired, annotated or marked)
-        reason = "" if annotated else serverside.REASON
+        wanted = self._wanted(desired, live=None)
+        created = await self.requests.create(desired, wanted.body)
+        reason = "" if wanted.annotated else serverside.REASON
         return self._outcome(desired, Action.CREATE, created, reason)
 
     async def _update(
@@ -180,32 +194,28 @@ class Applier:
             )
         if strategy is UpdateStrategy.NEVER:
             return await self._only_mark(desired, live)
-        marked = self._marked(desired, live=live)
-        annotated = self._annotated(desired, marked, live=live)
+        wanted = self._wanted(desired, live=live)
         ours = self._is_ours(desired, live)
         repair = ours and bool(accepted) and accepted == live["metadata"].get("uid")
         free = ours and last
-        if annotated is None:
-            patched = await serverside.apply(self.requests, desired, live, marked, free=free)
+        if wanted.annotated is None:
+            patched = await serverside.apply(self.requests, desired, live, wanted.marked, free=free)
             reason = serverside.REASON
         else:
-            patched = await self._merge(
-                desired, live, marked, annotated, free=free, rehearse=not repair
-            )
+            patched = await self._merge(desired, live, wanted, free=free, rehearse=not repair)
             reason = ""
         if not patched.changed:
             unchanged = self._outcome(desired, Action.UNCHANGED, patched.live, reason)
             return replace(unchanged, in_vain=patched.in_vain)
         updated = self._outcome(desired, Action.UPDATE, patched.live, reason)
-        told = _with_changes(updated, desired, before=live, after=patched.live)
-        return replace(told, raced=free)
+        changed, writer = _changes(desired, before=live, after=patched.live)
+        return replace(updated, changed=changed, writer=writer, raced=free)
 
     async def _merge(
         self,
         desired: Desired,
         live: JSONObject,
-        marked: JSONObject,
-        annotated: JSONObject,
+        wanted: _Wanted,
         *,
         free: bool,
         rehearse: bool,
@@ -213,12 +223,12 @@ class Applier:
         """Three-way merge. Unless ``free`` the object must still be as it was judged."""
         shrunk = None
         if serverside.is_server_side(live):  # it was too large once; what git dropped since goes
-            shrunk = await serverside.apply(self.requests, desired, live, marked, free=free)
+            shrunk = await serverside.apply(self.requests, desired, live, wanted.marked, free=free)
             live, rehearse = shrunk.live, True
         patch = three_way(
             gvk=desired.resource.gvk,
             last_applied=lastapplied.read(live),
-            desired=annotated,
+            desired=wanted.body,
             live=live,
             schema=desired.schema,
         )
@@ -240,8 +250,7 @@ class Applier:
         if not self._is_ours(desired, live):
             error.add_note("not recreated: the object does not carry this track's marks")
             raise error
-        marked = self._marked(desired, live=None)
-        body = self._annotated(desired, marked, live=None) or marked
+        body = self._wanted(desired, live=None).body
         created = await recreate(self.requests, desired, live, body)
         return self._outcome(desired, Action.RECREATE, created)
 
@@ -261,28 +270,24 @@ class Applier:
     def _ignored_in(self, desired: Desired) -> tuple[Pointer, ...]:
         return ignorefields.pointers_for(self.ignored, desired.key)
 
-    def _marked(self, desired: Desired, *, live: JSONObject | None) -> JSONObject:
-        """Return what the object shall be, with our marks; in ignored fields it is what live is."""
-        wanted = normalise(desired.object())
-        if live is not None and (pointers := self._ignored_in(desired)):
-            settled = ignorefields.left_to_live(wanted, live, pointers, schema=desired.schema)
-            wanted = normalise(settled)
-        return mark(wanted, owner=self.owner, key=desired.key)
+    def _wanted(self, desired: Desired, *, live: JSONObject | None) -> _Wanted:
+        """Return what the object shall be; in ignored fields it is what live is.
 
-    def _annotated(
-        self, desired: Desired, marked: JSONObject, *, live: JSONObject | None
-    ) -> JSONObject | None:
-        """Add the last-applied annotation; None if it is too large.
-
-        Neither our marks nor ignored fields are in it.
+        Neither our marks nor ignored fields are in the annotation of what was applied last.
         """
-        applied = ignorefields.left_out(normalise(desired.object()), self._ignored_in(desired))
+        wanted = applied = normalise(desired.object())
+        if pointers := self._ignored_in(desired):
+            applied = ignorefields.left_out(wanted, pointers)
+            if live is not None:
+                settled = ignorefields.left_to_live(wanted, live, pointers, schema=desired.schema)
+                wanted = normalise(settled)
+        marked = mark(wanted, owner=self.owner, key=desired.key)
         own = lastapplied.encode(applied, digest_key=self.digest_key, live=live)
         if not lastapplied.fits(own, desired=marked, live=live):
-            return None
+            return _Wanted(marked)
         metadata = marked["metadata"]
         annotations = {**metadata["annotations"], marks.LAST_APPLIED: own}
-        return {**marked, "metadata": {**metadata, "annotations": annotations}}
+        return _Wanted(marked, {**marked, "metadata": {**metadata, "annotations": annotations}})
 
     def _outcome(
         self, desired: Desired, action: Action, live: JSONObject, reason: str = ""
@@ -306,14 +311,13 @@ def _speaks_of_rules(error: ApiError) -> bool:
     return by_rule or error.message.startswith("Internal error occurred: failed calling webhook")
 
 
-def _with_changes(
-    outcome: Outcome, desired: Desired, *, before: JSONObject, after: JSONObject
-) -> Outcome:
-    """Add what an update changed, and who had written it."""
+def _changes(
+    desired: Desired, *, before: JSONObject, after: JSONObject
+) -> tuple[tuple[str, ...], Writer | None]:
+    """Return what an update changed, and who had written it."""
     has_status = desired.resource.has_status
     changed = differing(before, after, schema=desired.schema, has_status=has_status)
-    writer = last_writer(before, changed, ourselves=FIELD_MANAGER)
-    return replace(outcome, changed=changed, writer=writer)
+    return changed, last_writer(before, changed, ourselves=FIELD_MANAGER)
 
 
 def record(desired: Desired, live: JSONObject) -> Record:

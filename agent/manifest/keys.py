@@ -18,7 +18,7 @@ class GroupKind(NamedTuple):
 
     def __str__(self) -> str:
         """Return ``Kind.group``, as KEP-3659 and kubectl write it; ``Kind`` for the core group."""
-        return f"{self.kind}.{self.group}" if self.group else self.kind
+        return _kind(self.group, self.kind)
 
     @classmethod
     def parse(cls, text: str) -> GroupKind:
@@ -89,4 +89,8 @@ class ObjectKey(NamedTuple):
     def __str__(self) -> str:
         """Return ``Deployment.apps shop/web``; ``Namespace shop`` for a cluster-scoped object."""
         where = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        return f"{self.group_kind} {where}"
+        return f"{_kind(self.group, self.kind)} {where}"
+
+
+def _kind(group: str, kind: str) -> str:
+    return f"{kind}.{group}" if group else kind

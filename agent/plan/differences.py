@@ -9,12 +9,16 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
 
+import msgspec
+
 from agent.config.pointers import Pointer, element, parse_element
 from agent.manifest.keys import JSONObject
 from agent.plan.merge import Schema
 from agent.plan.merge.schema import Field
 from agent.plan.merge.values import as_map, equal
 from agent.plan.ownership import settled
+
+_encode = msgspec.json.Encoder().encode
 
 LIMIT: Final = 50
 """Fields that are named at most; a person reads less."""
@@ -51,8 +55,9 @@ def _below(one: Any, other: Any, at: tuple[str, ...], field: Field) -> Iterator[
     if maps and all(isinstance(value, dict | None) for value in (one, other)):
         ours, theirs = as_map(one), as_map(other)
         for name in sorted(ours.keys() | theirs.keys()):
-            child = field.schema.field(name)
-            yield from _below(ours.get(name), theirs.get(name), (*at, name), child)
+            mine, yours = ours.get(name), theirs.get(name)
+            if _encode(mine) != _encode(yours):  # most of a large object is the same to the byte
+                yield from _below(mine, yours, (*at, name), field.schema.field(name))
     elif equal(one, other):  # not asked of maps: each level would be compared once more
         return
     elif isinstance(one, list) and isinstance(other, list) and field.merge_key:
