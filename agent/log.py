@@ -32,6 +32,7 @@ _bound: ContextVar[Mapping[str, object]] = ContextVar("log fields")
 _RESERVED = frozenset({"ts", "level", "msg", "logger", "traceback"})
 _COLOURS = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "31;1"}
 _PLAIN_VALUE = re.compile(r'[^\s"=\x00-\x1f\x7f-\x9f]+')
+_to_json = json.JSONEncoder(ensure_ascii=False).encode
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # What stands before "@" in a URL: over http all of it, elsewhere when there is a password.
 _USERINFO = re.compile(r"(?i)(?<=://)(?:(?<=https://)|(?<=http://)|[^/\s:@]*:)[^/\s\"']*@")
@@ -46,6 +47,9 @@ def configure(
     some of them print requests with credentials. ``auto`` is text on a terminal, else JSON.
     ``colour`` allows colours, which only a terminal gets.
     """
+    # What no line says need not be found out for each (Python's Logging HOWTO, "Optimization").
+    logging._srcfile = None
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     stream = stream or sys.stderr
     terminal = stream.isatty()
     handler = _Handler(stream)
@@ -121,7 +125,7 @@ class JSONFormatter(_FieldsFormatter):
         }
         if text := self._traceback(record):
             line["traceback"] = text
-        return json.dumps(line, ensure_ascii=False)
+        return _to_json(line)
 
 
 class TextFormatter(_FieldsFormatter):

@@ -13,7 +13,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, lru_cache, partial
 from types import SimpleNamespace
 from typing import Any, TypeVar
 from urllib.parse import urlencode
@@ -124,6 +124,7 @@ class Transport:
                 limit=0, keepalive_timeout=60, enable_cleanup_closed=True
             ),
             headers={"User-Agent": f"lightkeeper/{__version__}", "Accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),  # as client-go, which has none
             # aiohttp would look up proxies and ~/.netrc in a thread for each request, and send the
             # latter's passwords; what the environment says of proxies is in Access.
             trust_env=False,
@@ -205,7 +206,7 @@ class Transport:
         """Send a request and return the body of its answer."""
         started = time.perf_counter()
         try:
-            async with self._send(request) as response:
+            async with await self._send(request) as response:
                 content = await response.read()
         except (aiohttp.ClientError, OSError) as error:
             request.fence.check(str(request))  # aiohttp wraps what was raised while sending
@@ -214,22 +215,22 @@ class Transport:
             self._slots.answered(request.kind, time.perf_counter() - started)
         return content
 
-    @asynccontextmanager
-    async def _send(self, request: _Request) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Open one successful response, with fresh credentials after a first 401."""
-        query = f"?{urlencode(request.params)}" if request.params else ""
-        url = URL(f"{self.host}{request.path}{query}", encoded=True)
-        for fresh in (False, True):
+    async def _send(self, request: _Request) -> aiohttp.ClientResponse:
+        """Return a successful response, to be closed; after a first 401 with fresh credentials."""
+        url = URL(f"{self.host}{request.path}{_query(tuple(request.params.items()))}", encoded=True)
+        fresh = False
+        while True:
             access = self._access
             request.fence.check(str(request))  # before a connection is made for nothing
-            async with await self._ask(request, url, access) as response:
-                if 200 <= response.status < 300:
-                    yield response
-                    return
+            response = await self._ask(request, url, access)
+            if 200 <= response.status < 300:
+                return response
+            async with response:
                 error = await self._refusal(response, request)
             if fresh or self._reload is None or not isinstance(error, Unauthorized):
                 raise error
             await self._refresh(access)
+            fresh = True
 
     async def _ask(self, request: _Request, url: URL, access: Access) -> aiohttp.ClientResponse:
         """Send a request and return its answer, of which only the head has come."""
@@ -244,9 +245,7 @@ class Transport:
                 server_hostname=access.server_hostname,
                 **_through(access.proxy),
                 allow_redirects=False,
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=CONNECT_DEADLINE, sock_read=request.silence
-                ),
+                timeout=_timeout(request.silence),
                 trace_request_ctx=request,
             )
             status = response.status
@@ -290,9 +289,8 @@ class Transport:
         request = _Request("GET", path, params, {}, silence=inactivity)
         try:
             async with AsyncExitStack() as stack, Slot(self._slots, urgent=True) as slot:
-                response = await self._retrying(
-                    request, slot, lambda: stack.enter_async_context(self._send(request))
-                )
+                response = await self._retrying(request, slot, partial(self._send, request))
+                await stack.enter_async_context(response)
                 yield _lines(response.content)
         except TimeoutError as error:
             raise TransportError(f"silent for {inactivity:.0f} s (watch of {path})") from error
@@ -302,6 +300,16 @@ class Transport:
     def _unreachable(self, request: _Request, error: Exception) -> TransportError:
         reason = _words(error, self._access.proxy)
         return TransportError(f"cannot reach the API server at {self.host}: {reason} ({request})")
+
+
+@lru_cache(maxsize=64)  # most requests have one of a few queries
+def _query(params: tuple[tuple[str, str], ...]) -> str:
+    return f"?{urlencode(params)}" if params else ""
+
+
+@cache
+def _timeout(silence: float | None) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_DEADLINE, sock_read=silence)
 
 
 def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
