@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import aiohttp
 
 from tests.bench.contestants import Course
-from tests.bench.floor import collection
+from tests.bench.floor import everywhere
 
 FIELD = "setting-0"
 """The ConfigMaps' field that commits change."""
@@ -53,9 +53,7 @@ async def watch(course: Course, kinds: Sequence[str]) -> AsyncIterator[AsyncIter
     ):
         followers = []
         for kind in kinds:
-            path = collection(examples[kind]).replace(
-                f"/namespaces/{examples[kind]['metadata']['namespace']}", ""
-            )
+            path = everywhere(examples[kind])
             version = plane.client.json("GET", f"{path}?limit=1")["metadata"]["resourceVersion"]
             url = f"{plane.url}{path}?watch=true&resourceVersion={version}"
             request = session.get(url, ssl=tls, timeout=aiohttp.ClientTimeout(total=None))

@@ -24,11 +24,23 @@ _PLURALS = {"Ingress": "ingresses", "NetworkPolicy": "networkpolicies"}
 
 def collection(found: Object) -> str:
     """Return the path of the collection an object belongs to."""
-    api_version, metadata = found["apiVersion"], found["metadata"]
-    plural = _PLURALS.get(found["kind"], found["kind"].lower() + "s")
-    root = f"/api/{api_version}" if api_version == "v1" else f"/apis/{api_version}"
+    metadata = found["metadata"]
     within = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    return f"{root}{within}/{plural}"
+    return f"{_root(found)}{within}/{_plural(found)}"
+
+
+def everywhere(found: Object) -> str:
+    """Return the path of all objects of an object's kind, in all namespaces."""
+    return f"{_root(found)}/{_plural(found)}"
+
+
+def _root(found: Object) -> str:
+    api_version = found["apiVersion"]
+    return f"/api/{api_version}" if api_version == "v1" else f"/apis/{api_version}"
+
+
+def _plural(found: Object) -> str:
+    return str(_PLURALS.get(found["kind"], found["kind"].lower() + "s"))
 
 
 class Requests:

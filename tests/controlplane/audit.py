@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -37,8 +38,9 @@ class Request:
     ``verb`` is Kubernetes' (``get list watch create update patch delete deletecollection``), or
     HTTP's in lower case outside the API's resources. ``code`` is None until the response is
     complete: for a watch, until it ends; it is 500 also for a request that its client gave up, as
-    an agent that stops does. ``allowed_by`` is the authorizer's reason, such as ``RBAC:
-    allowed by RoleBinding "a/ns" of Role "a" to ServiceAccount "a/ns"``.
+    an agent that stops does. ``answered_at`` is when that was, in Unix seconds. ``allowed_by`` is
+    the authorizer's reason, such as ``RBAC: allowed by RoleBinding "a/ns" of Role "a" to
+    ServiceAccount "a/ns"``.
     """
 
     verb: str
@@ -51,6 +53,7 @@ class Request:
     namespace: str
     name: str
     code: int | None
+    answered_at: float | None = None
     allowed_by: str = ""
 
     @property
@@ -126,7 +129,7 @@ def _answered(stages: list[dict[str, Any]]) -> bool:
 
 
 def _request(stages: list[dict[str, Any]]) -> Request:
-    event = stages[-1]
+    event, is_answered = stages[-1], len(stages) > 1
     target = event.get("objectRef", {})
     return Request(
         verb=event["verb"],
@@ -138,6 +141,11 @@ def _request(stages: list[dict[str, Any]]) -> Request:
         subresource=target.get("subresource", ""),
         namespace=target.get("namespace", ""),
         name=target.get("name", ""),
-        code=event["responseStatus"]["code"] if len(stages) > 1 else None,
+        code=event["responseStatus"]["code"] if is_answered else None,
+        answered_at=_unix(event["stageTimestamp"]) if is_answered else None,
         allowed_by=event.get("annotations", {}).get("authorization.k8s.io/reason", ""),
     )
+
+
+def _unix(rfc3339: str) -> float:
+    return datetime.fromisoformat(rfc3339).timestamp()
