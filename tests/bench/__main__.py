@@ -86,7 +86,7 @@ class Bench:
             apply("lightkeeper", course)
             results.restarts = running.restarts(course, times=3)
             _say(fleet, "drift")
-            results.drift = drift.drift(course, edits=100, storm=_STORM, storms=3)
+            results.drift = drift.drift(course, edits=100, storm=_STORM, storms=5)
             _say(fleet, "commits")
             results.commit = running.commits_of_one_file(course, times=9)
             if fleet.apps >= 100:

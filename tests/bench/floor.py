@@ -76,6 +76,10 @@ class Requests:
             if response.status >= 300:
                 raise RuntimeError(f"{method} {path}: {response.status} {text}")
 
+    async def connect(self) -> None:
+        """Open all connections, so that what follows does not."""
+        await asyncio.gather(*(self.send("GET", "/version", None) for _ in range(IN_FLIGHT)))
+
     async def create(self, objects: list[Object]) -> None:
         await asyncio.gather(*(self.send("POST", collection(found), found) for found in objects))
 

@@ -73,12 +73,13 @@ def _running(result: Results) -> list[str]:
             f"{commit.from_push:.2f} s after the push; requests of all {_told(commit.requests)}"
         )
     if drift := result.drift:
-        storms = ", ".join(f"{storm:.2f}" for storm in drift.storms)
-        floors = ", ".join(f"{floor:.2f}" for floor in drift.floors)
+        storms = ", ".join(f"{storm.seconds:.2f}" for storm in drift.storms)
+        floors = ", ".join(f"{storm.floor:.2f}" for storm in drift.storms)
         lines.append(
             f"- **drift** ({drift.edits} edits): repaired {1000 * drift.p50:.0f} ms (median), "
             f"{1000 * drift.p99:.0f} ms (99th of 100) after its watch event; {drift.size} objects "
-            f"edited at once: all repaired after {storms} s; as many bare patches take {floors} s"
+            f"edited at once: all repaired after {storms} s; as many bare patches just before "
+            f"take {floors} s"
         )
     for name, rest in result.rests.items():
         lines.append(f"- **at rest** ({name}): {_rested(rest)}")

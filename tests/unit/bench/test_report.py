@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.drift import Drift
+from tests.bench.drift import Drift, Storm
 from tests.bench.fleet import Fleet
 from tests.bench.measure import Cost, Memory
 from tests.bench.report import render
@@ -32,7 +32,8 @@ def results(apps: int, *, cold: float = 4.0, megabytes: float = 60.0) -> Results
     found.rests["https"] = Rest(10, 120.0, 0.1, memory, Counter(watch=3))
     found.rests[ONE_TRACK] = Rest(1, 120.0, 0.1, memory, Counter(watch=3))
     found.restarts = [Restart(1.0, 0.5, Counter(list=12))]
-    found.drift = Drift(100, 0.01, 0.05, (3.0, 2.0, 9.0), (1.0, 1.0, 2.0), 500)
+    storms = (Storm(3.0, 1.0), Storm(2.0, 1.0), Storm(9.0, 2.0))
+    found.drift = Drift(100, 0.01, 0.05, storms, 500)
     found.commit = Commit(9, 0.5, 0.05, Counter(patch=18))
     return found
 
