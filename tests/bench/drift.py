@@ -85,8 +85,9 @@ async def _repairs(
 async def _floor(course: Course, objects: list[Object]) -> float:
     """Return the seconds for bare patches, the mean of a few times in a row.
 
-    Not the median: the API server collects its garbage in nearly every storm and in less than half
-    of these, for a fifth of a second, so the median would leave out what bare patches cost it too.
+    Not the median: now and then the API server collects its garbage for a fifth of a second. As a
+    storm is more than twice the work, that falls into more of the storms than of these, and a
+    median would leave it out here alone.
     """
     async with _requests(course) as requests:
         await requests.connect()
