@@ -58,10 +58,9 @@ async def _swept(path: Path, fetcher: Fetcher, agent: str, tracked: Collection[P
     mirror = fetcher.mirror(path)
     files, doomed = await asyncio.to_thread(_doomed, mirror.records, agent, tracked)
     is_deserted = not files and await asyncio.to_thread(_is_deserted, path, tracked)
-    if is_deserted:
-        _log.info("mirror taken away: no track has it", extra=log.fields(mirror=path.name))
     if is_deserted or (doomed and doomed == files):
         await mirror.discard()
+        _log.info("mirror taken away: no track has it", extra=log.fields(mirror=path.name))
     else:
         for file in doomed:
             await mirror.forget(file.stem)

@@ -37,9 +37,9 @@ class Request:
 
     ``verb`` is Kubernetes' (``get list watch create update patch delete deletecollection``), or
     HTTP's in lower case outside the API's resources. ``code`` is None until the response is
-    complete: for a watch, until it ends; it is 500 also for a request that its client gave up, as
-    an agent that stops does. ``answered_at`` is when that was, in Unix seconds. ``allowed_by`` is
-    the authorizer's reason, such as ``RBAC: allowed by RoleBinding "a/ns" of Role "a" to
+    complete, which was at ``answered_at`` (Unix seconds): for a watch, until it ends; it is 500
+    also for a request that its client gave up, as an agent that stops does. ``allowed_by`` is the
+    authorizer's reason, such as ``RBAC: allowed by RoleBinding "a/ns" of Role "a" to
     ServiceAccount "a/ns"``.
     """
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
@@ -146,13 +147,15 @@ def test_requests_are_counted_by_client_verb_and_answer(
 def test_an_audited_request_keeps_its_query_parameters(
     control_plane: ControlPlane, kubectl: Kubectl, namespace: str
 ) -> None:
-    mark = control_plane.mark()
+    mark, before = control_plane.mark(), time.time()
     kubectl("create", "configmap", "tried", "--dry-run=server")
 
     [created] = [request for request in control_plane.audit(mark) if request.verb == "create"]
 
     assert created.query["dryRun"] == "All"
     assert (created.namespace, created.user, created.code) == (namespace, "admin", 201)
+    assert created.answered_at is not None
+    assert before < created.answered_at < time.time()
 
 
 def test_nothing_is_audited_when_nobody_asks(control_plane: ControlPlane) -> None:

@@ -35,12 +35,18 @@ def mirrors(state_dir: Path) -> list[Path]:
 
 
 async def test_the_mirror_of_a_track_that_is_no_more_goes_after_a_week(
-    local: Remote, track: Track, fetcher: Fetcher, state_dir: Path
+    local: Remote,
+    track: Track,
+    fetcher: Fetcher,
+    state_dir: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", logger="agent")
     local.upstream.commit({"deploy/a.yaml": "1"})
     await polled(track(local, agent="us"), days_ago=8)
     await sweep(state_dir / "repositories", fetcher=fetcher, agent="us", tracked=())
     assert mirrors(state_dir) == []
+    assert "mirror taken away: no track has it" in caplog.messages
 
 
 @pytest.mark.parametrize(

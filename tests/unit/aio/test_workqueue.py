@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -47,6 +48,37 @@ async def test_a_worker_waits_until_there_is_a_key() -> None:
     await asyncio.sleep(0)
     q.add("a")
     assert await waiting == "a"
+
+
+async def test_a_key_wakes_one_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    q = queue()
+    workers = [asyncio.create_task(q.get()) for _ in range(32)]
+    await asyncio.sleep(0)
+    loop = asyncio.get_running_loop()
+    call_soon, woken = loop.call_soon, []
+
+    def counting(callback: Any, *args: Any, **options: Any) -> asyncio.Handle:
+        woken.append(callback)
+        return call_soon(callback, *args, **options)
+
+    monkeypatch.setattr(loop, "call_soon", counting)
+    q.add("a")
+    assert len(woken) == 1
+    monkeypatch.undo()
+    await asyncio.sleep(0)
+    assert [worker.result() for worker in workers if worker.done()] == ["a"]
+    for worker in workers:
+        worker.cancel()
+
+
+async def test_a_worker_that_is_cancelled_as_a_key_comes_leaves_it_to_another() -> None:
+    q = queue()
+    first, second = (asyncio.create_task(q.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    q.add("a")
+    first.cancel()
+    assert await second == "a"
+    assert first.cancelled()
 
 
 async def test_a_failed_key_comes_back_after_a_growing_pause() -> None:
